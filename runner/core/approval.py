@@ -1,0 +1,200 @@
+"""Approval records: a person's signed decision about exact step digests, and which of them count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, ValidationError
+
+from runner.core.errors import InvalidDocument, Reason
+from runner.core.plan import model_problems
+from runner.core.policy import Assurance, Policy
+from runner.core.values import (
+    Digest,
+    Name,
+    Principal,
+    Stored,
+    Strict,
+    Timestamp,
+    Usd,
+    parse_duration,
+    parse_time,
+)
+
+NAMESPACE = "planlock-approval"
+CLOCK_SKEW = timedelta(minutes=5)
+
+Ulid = Annotated[str, StringConstraints(pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+Decision = Literal["approve", "reject", "withdraw"]
+
+
+class ApprovalLimits(Strict):
+    usd: Usd | None = None
+    runs: Annotated[int, Field(ge=1)] | None = None
+
+
+class Approval(Stored):
+    version: Literal[1]
+    id: Ulid
+    decision: Decision
+    plan: Name
+    repository: str
+    steps: Annotated[dict[Name, Digest], Field(min_length=1)]
+    skipped: list[Name] = []
+    execution: Digest
+    approver: Principal
+    supersedes: list[Digest] = []
+    made_at: Timestamp
+    expires_at: Timestamp | None = None
+    limits: ApprovalLimits = ApprovalLimits()
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vote:
+    """A record as found: its digest, who signed it, and what is wrong with the signature.
+
+    `principal` is the listed owner of the key, whatever the record says; `current` tells
+    whether that key is valid at the time of use.
+    """
+
+    record: Approval
+    digest: str
+    principal: str | None
+    assurance: Assurance | None
+    current: bool
+    trouble: str = ""
+
+
+def build(value: Mapping[str, Any], *, file: str) -> Approval:
+    """Type a parsed record; raises InvalidDocument with every problem."""
+    try:
+        return Approval.model_validate(value)
+    except ValidationError as error:
+        raise InvalidDocument(model_problems(error, file=file)) from error
+
+
+def genuine(vote: Vote) -> bool:
+    """Whether the record was signed by a listed key of the person that it names."""
+    return vote.principal is not None and vote.principal == vote.record.approver
+
+
+def expiry(record: Approval, policy: Policy) -> datetime | None:
+    """Give the earlier of the record's own expiry and the policy's term."""
+    ends = [parse_time(record.expires_at)] if record.expires_at else []
+    if policy.approvals_expire_after:
+        ends.append(parse_time(record.made_at) + parse_duration(policy.approvals_expire_after))
+    return min(ends, default=None)
+
+
+def superseded(votes: Sequence[Vote]) -> frozenset[str]:
+    """Digests of the records that a later decision of the same person names.
+
+    A reject or withdraw is lifted only by a record whose key is valid now: a stolen old key
+    must not be able to lift one.
+    """
+    owner = {vote.digest: vote.principal for vote in votes if genuine(vote)}
+    return frozenset(
+        old
+        for vote in votes
+        if genuine(vote) and (vote.current or vote.record.decision != "approve")
+        for old in vote.record.supersedes
+        if owner.get(old) == vote.principal
+    )
+
+
+def standing(votes: Sequence[Vote], context: Context) -> tuple[Vote, ...]:
+    """The decisions of this plan and repository that no later one has replaced, oldest first."""
+    gone = superseded(votes)
+    unique = {vote.digest: vote for vote in votes}
+    return tuple(
+        vote
+        for vote in sorted(unique.values(), key=lambda each: each.record.id)
+        if genuine(vote)
+        and vote.digest not in gone
+        and vote.record.plan == context.plan
+        and vote.record.repository == context.repository
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What an approval must have been given for."""
+
+    plan: str
+    repository: str
+    execution: str
+    step: str
+    digest: str
+    skipped: tuple[str, ...]
+    excluded: Mapping[str, str]
+    now: datetime
+
+
+def rejected_by(votes: Sequence[Vote], policy: Policy, context: Context) -> tuple[str, ...]:
+    """People of the policy whose standing reject names this very step."""
+    return tuple(
+        vote.record.approver
+        for vote in standing(votes, context)
+        if vote.record.decision == "reject"
+        and vote.record.steps.get(context.step) == context.digest
+        and policy.person(vote.record.approver)
+    )
+
+
+def objection(vote: Vote, policy: Policy, context: Context) -> Reason | None:
+    """Say why this record does not count as an approval of the step; None if it counts."""
+    record, who = vote.record, vote.record.approver
+    checks = (
+        (not genuine(vote), "bad_signature", f"{who}: {vote.trouble or 'signed by another key'}"),
+        (not vote.current, "key_not_valid", f"{who}: {vote.trouble or 'the key is not valid now'}"),
+        (record.decision != "approve", record.decision, f"{who} decided: {record.decision}"),
+        (
+            (record.plan, record.repository) != (context.plan, context.repository),
+            "wrong_context",
+            f"{who} approved plan {record.plan} of another place",
+        ),
+        (
+            record.steps.get(context.step) != context.digest,
+            "approval_stale",
+            f"{who} approved other content of this step",
+        ),
+        (
+            record.execution != context.execution,
+            "execution_changed",
+            f"{who} approved under other sandbox or plugin settings",
+        ),
+        (policy.person(who) is None, "not_a_person", f"{who} is not a person of the policy"),
+        (who in context.excluded, "self_approval", f"{who} {context.excluded.get(who, '')}"),
+        (
+            tuple(record.skipped) != context.skipped,
+            "skips_differ",
+            f"{who} did not agree to this set of skipped steps: {_names(context.skipped)}",
+        ),
+    )
+    found = next(((code, text) for wrong, code, text in checks if wrong), None)
+    if found is None:
+        found = _time_objection(record, policy, context.now)
+    return Reason(code=found[0], message=found[1], fix=_fix(found[0], record)) if found else None
+
+
+def _time_objection(record: Approval, policy: Policy, now: datetime) -> tuple[str, str] | None:
+    ends = expiry(record, policy)
+    if parse_time(record.made_at) > now + CLOCK_SKEW:
+        return "made_in_future", f"{record.approver}'s approval is dated {record.made_at}"
+    if ends is not None and now >= ends:
+        return "approval_expired", f"{record.approver}'s approval expired at {ends:%Y-%m-%d %H:%MZ}"
+    return None
+
+
+def _names(steps: Sequence[str]) -> str:
+    return ", ".join(steps) or "none"
+
+
+def _fix(code: str, record: Approval) -> str:
+    if code == "self_approval":
+        return "someone else runs: planlock approve " + record.plan
+    return f"planlock approve {record.plan}"

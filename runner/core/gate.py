@@ -1,0 +1,304 @@
+"""The gate: may this step run now? A pure decision with reasons; no match means no."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+
+from runner.core import approval
+from runner.core.approval import Context, Vote
+from runner.core.errors import Reason
+from runner.core.plan import PlanFile, RunCommandInput, Step, typed_input
+from runner.core.policy import LEVELS, PolicyFile, Requirement, judge_step
+
+SPENDS = frozenset({"analyze", "summarize"})
+
+
+class Answer(Enum):
+    ALLOWED = "allowed"
+    REJECTED = "rejected"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """How the plan came to be: who signed its commits, and what is wrong with its branch."""
+
+    signers: frozenset[str] = frozenset()
+    unsigned: tuple[str, ...] = ()
+    problems: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoFar:
+    """The run up to this step, and how often and for how much approvals were used by all runs."""
+
+    run: int = 0
+    skipped: tuple[str, ...] = ()
+    spent: Decimal = Decimal(0)
+    uses: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    spent_under: Mapping[str, Decimal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """All that the decision depends on; `now` is the later of the clock and the last record."""
+
+    plan: PlanFile
+    step: int
+    policy: PolicyFile
+    votes: Sequence[Vote]
+    provenance: Provenance
+    so_far: SoFar
+    now: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """The answer; `approvals` are the records relied on, `money` what the step may spend in USD."""
+
+    answer: Answer
+    reasons: tuple[Reason, ...] = ()
+    approvals: tuple[Vote, ...] = ()
+    requirements: tuple[Requirement, ...] = ()
+    money: Decimal | None = None
+
+    @property
+    def allowed(self) -> bool:
+        return self.answer is Answer.ALLOWED
+
+
+def decide(question: Question) -> Decision:
+    """Answer whether the step may run now."""
+    step = question.plan.plan.steps[question.step]
+    context = context_of(question)
+    verdict = judge_step(question.policy.policy, step.step_type, typed_input(step))
+    requirements = _after_skips(verdict.requirements, question)
+    if reasons := (*_denials(verdict.denied), *_standing_refusals(question, step)):
+        return Decision(answer=Answer.REFUSED, reasons=reasons, requirements=requirements)
+    rejecters = approval.rejected_by(question.votes, question.policy.policy, context)
+    if rejecters:
+        reason = Reason(code="rejected", message=f"rejected by {', '.join(sorted(rejecters))}")
+        return Decision(answer=Answer.REJECTED, reasons=(reason,), requirements=requirements)
+    return _count(question, context, requirements)
+
+
+def context_of(question: Question) -> Context:
+    plan, policy = question.plan.plan, question.policy
+    step = plan.steps[question.step]
+    return Context(
+        plan=plan.id,
+        repository=policy.policy.repository,
+        execution=policy.execution,
+        step=step.id,
+        digest=question.plan.digests[question.step],
+        skipped=question.so_far.skipped,
+        excluded=excluded(question),
+        now=question.now,
+    )
+
+
+def excluded(question: Question) -> Mapping[str, str]:
+    """People who may not approve this plan, each with the reason."""
+    if question.policy.policy.self_approval:
+        return {}
+    plan = question.plan.plan
+    people = dict.fromkeys(question.provenance.signers, "made a commit of the plan")
+    if plan.planner and plan.planner.prompter:
+        people[plan.planner.prompter] = "prompted the model that wrote the plan"
+    if plan.author:
+        people[plan.author] = "is the plan's author"
+    return people
+
+
+def _after_skips(needed: tuple[Requirement, ...], question: Question) -> tuple[Requirement, ...]:
+    """After a skipped step even a free one needs a person who knows of the skip."""
+    if not question.so_far.skipped or any(each.approvals for each in needed):
+        return needed
+    assurance = question.policy.policy.assurance
+    return (*needed, Requirement(approvals=1, assurance=assurance, rule="after a skipped step"))
+
+
+def _denials(denied: Sequence[str]) -> tuple[Reason, ...]:
+    return tuple(
+        Reason(code="policy_denied", message=text, fix="change the step, or the policy by review")
+        for text in denied
+    )
+
+
+def _standing_refusals(question: Question, step: Step) -> Iterator[Reason]:
+    """Reasons that no approval of the step can mend."""
+    policy, plan = question.policy.policy, question.plan.plan
+    yield from question.provenance.problems
+    if policy.plans_signed:
+        for commit in question.provenance.unsigned:
+            yield Reason(
+                code="plan_unsigned",
+                message=f"plan commit {commit[:12]} is not signed by a person of the policy",
+                fix=f"planlock propose {plan.id}",
+            )
+    if plan.base is None or plan.author is None:
+        yield Reason(
+            code="not_proposed",
+            message="the plan names no base and author",
+            fix=f"planlock propose {plan.id}",
+        )
+    if len(plan.steps) > policy.limits.steps:
+        yield Reason(
+            code="limit_exceeded",
+            message=f"{len(plan.steps)} steps; the policy allows {policy.limits.steps}",
+            fix="split the plan",
+        )
+    yield from _network_refusals(question, step)
+
+
+def _network_refusals(question: Question, step: Step) -> Iterator[Reason]:
+    given = typed_input(step)
+    if isinstance(given, RunCommandInput):
+        for host in given.network:
+            if host not in question.policy.policy.sandbox.network:
+                yield Reason(
+                    code="network_not_allowed",
+                    message=f"the policy's sandbox.network does not list {host}",
+                    fix="drop the host, or change the policy by review",
+                )
+
+
+def _count(question: Question, context: Context, requirements: tuple[Requirement, ...]) -> Decision:
+    votes = approval.standing(question.votes, context)
+    held = _held(votes, context.step)
+    counted: list[Vote] = []
+    objections: list[Reason] = []
+    for vote in question.votes:
+        reason = _objection(question, context, vote, in_force=vote in votes, held=held)
+        if reason is None:
+            counted.append(vote)
+        elif vote.record.decision == "approve" and context.step in vote.record.steps:
+            objections.append(reason)
+    counted = list({vote.digest: vote for vote in counted}.values())
+    missing = [each for each in requirements if _lacking(each, counted, question)]
+    money = money_left(question, counted)
+    reasons = (
+        *(_missing_reason(each, counted, question, context) for each in missing),
+        *(dict.fromkeys(objections) if missing else ()),
+        *_money_reason(question, money),
+    )
+    return Decision(
+        answer=Answer.REFUSED if reasons else Answer.ALLOWED,
+        reasons=reasons,
+        approvals=() if reasons else tuple(counted),
+        requirements=requirements,
+        money=money,
+    )
+
+
+def _held(votes: Sequence[Vote], step: str) -> frozenset[str]:
+    """People whose standing reject or withdraw covers the step."""
+    return frozenset(
+        vote.record.approver
+        for vote in votes
+        if vote.record.decision != "approve" and step in vote.record.steps
+    )
+
+
+def _objection(
+    question: Question, context: Context, vote: Vote, *, in_force: bool, held: frozenset[str]
+) -> Reason | None:
+    who, policy = vote.record.approver, question.policy.policy
+    found = approval.objection(vote, policy, context)
+    if found is not None:
+        return found
+    if not in_force or who in held:
+        return Reason(
+            code="withdrawn",
+            message=f"{who} replaced or withdrew this approval",
+            fix=f"planlock approve {context.plan}",
+        )
+    return _consumed(question, vote)
+
+
+def _consumed(question: Question, vote: Vote) -> Reason | None:
+    limits, who, so_far = vote.record.limits, vote.record.approver, question.so_far
+    fix = f"planlock approve {vote.record.plan}"
+    others = so_far.uses.get(vote.digest, frozenset()) - {so_far.run}
+    if limits.runs is not None and len(others) >= limits.runs:
+        message = f"{who}'s approval was good for {limits.runs} run(s) and is used up"
+        return Reason(code="approval_consumed", message=message, fix=fix)
+    spent = so_far.spent_under.get(vote.digest, Decimal(0))
+    if limits.usd is not None and spent >= Decimal(limits.usd) > 0:
+        message = f"{who}'s approval was good for {limits.usd} USD; {spent} are spent"
+        return Reason(code="approval_consumed", message=message, fix=fix)
+    return None
+
+
+def _eligible(needed: Requirement, votes: Sequence[Vote], question: Question) -> set[str]:
+    policy = question.policy.policy
+    floor = LEVELS.index(needed.assurance)
+    return {
+        vote.record.approver
+        for vote in votes
+        if vote.assurance is not None
+        and LEVELS.index(vote.assurance) >= floor
+        and (person := policy.person(vote.record.approver))
+        and (not needed.roles or set(needed.roles) & set(person.roles))
+    }
+
+
+def _lacking(needed: Requirement, votes: Sequence[Vote], question: Question) -> int:
+    return max(0, needed.approvals - len(_eligible(needed, votes, question)))
+
+
+def unmet(
+    question: Question, requirements: Sequence[Requirement], votes: Sequence[Vote]
+) -> tuple[str, ...]:
+    """Say which requirements the given approvals do not meet."""
+    context = context_of(question)
+    return tuple(
+        _missing_reason(each, votes, question, context).message
+        for each in requirements
+        if _lacking(each, votes, question)
+    )
+
+
+def _missing_reason(
+    needed: Requirement, votes: Sequence[Vote], question: Question, context: Context
+) -> Reason:
+    have = _eligible(needed, votes, question)
+    missing = needed.approvals - len(have)
+    kind = " or ".join(needed.roles) or "person"
+    barred = sorted({*context.excluded, *have})
+    other = f" other than {', '.join(barred)}" if barred else ""
+    plural = "s" if needed.approvals > 1 else ""
+    return Reason(
+        code="approvals_missing",
+        message=f"{missing} of {needed.approvals} approval{plural} missing: a {kind}{other}"
+        f" ({needed.rule})",
+        fix=f"planlock approve {context.plan} --step {context.step}",
+    )
+
+
+def money_left(question: Question, counted: Sequence[Vote]) -> Decimal | None:
+    """The least that policy, plan and approvals leave to spend; None where nothing bounds it."""
+    so_far, plan = question.so_far, question.plan.plan
+    bounds = [
+        Decimal(bound) - so_far.spent
+        for bound in (question.policy.policy.budgets.run_usd, plan.budget.usd)
+        if bound is not None
+    ]
+    bounds += [
+        Decimal(vote.record.limits.usd) - so_far.spent_under.get(vote.digest, Decimal(0))
+        for vote in counted
+        if vote.record.limits.usd is not None
+    ]
+    return min(bounds, default=None)
+
+
+def _money_reason(question: Question, money: Decimal | None) -> tuple[Reason, ...]:
+    step = question.plan.plan.steps[question.step]
+    if step.step_type not in SPENDS or money is None or money > 0:
+        return ()
+    message = f"the budget is exhausted: {question.so_far.spent} USD are spent in this run"
+    return (Reason(code="budget_exceeded", message=message, fix="raise the budget by review"),)

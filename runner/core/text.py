@@ -1,0 +1,93 @@
+"""What a reviewer cannot see, or may mistake for something else, in a text."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_CANDIDATES = re.compile(r"[^\n\t -~]")
+_NON_ASCII = re.compile(r"[^\x00-\x7f]")
+
+_NAMELESS = {
+    "Cc": "CONTROL CHARACTER",
+    "Cn": "UNASSIGNED CHARACTER",
+    "Co": "PRIVATE USE CHARACTER",
+    "Cs": "SURROGATE",
+}
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+
+# Letters and marks that Unicode calls Default_Ignorable: they take no ink, so code and hidden
+# messages to a model have been smuggled in them.
+_INVISIBLE = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
+    + "".join(map(chr, range(0xFE00, 0xFE10)))
+    + "".join(map(chr, range(0xE0100, 0xE01F0))),
+)
+_PRESENTATION_SELECTORS = "\ufe0e\ufe0f"
+_SYMBOLS_OUTSIDE_SYMBOL_CATEGORIES = "\u203c\u2049\u2139\u3030"
+
+
+@dataclass(frozen=True)
+class Character:
+    """One character of a text; `offset` counts characters from 0."""
+
+    offset: int
+    code_point: int
+    name: str
+
+
+def hidden_characters(text: str) -> tuple[Character, ...]:
+    """Find controls (except line feed and tab), format, private, unassigned and inkless ones."""
+    return tuple(find_hidden(text))
+
+
+def find_hidden(text: str) -> Iterator[Character]:
+    """Yield hidden characters one by one, for texts that may be full of them."""
+    for match in _CANDIDATES.finditer(text):
+        if _is_hidden(text, match.start()):
+            yield _character(text, match.start())
+
+
+def unusual_characters(text: str) -> tuple[Character, ...]:
+    """Find every character outside ASCII, so that a Cyrillic letter in a host shows its name."""
+    return tuple(_character(text, match.start()) for match in _NON_ASCII.finditer(text))
+
+
+def visible(text: str) -> str:
+    r"""Write each hidden character as `\x1b`, `\u202e` or `\U000e0041`."""
+    return _CANDIDATES.sub(_escaped_if_hidden, text)
+
+
+def _escaped_if_hidden(match: re.Match[str]) -> str:
+    if not _is_hidden(match.string, match.start()):
+        return match.group()
+    code_point = ord(match.group())
+    if code_point <= 0xFF:
+        return f"\\x{code_point:02x}"
+    return f"\\u{code_point:04x}" if code_point <= 0xFFFF else f"\\U{code_point:08x}"
+
+
+def _is_hidden(text: str, offset: int) -> bool:
+    character = text[offset]
+    if character in _PRESENTATION_SELECTORS:
+        return not _is_symbol(text[offset - 1 : offset])
+    return character in _INVISIBLE or unicodedata.category(character) in _HIDDEN_CATEGORIES
+
+
+def _is_symbol(character: str) -> bool:
+    """Tell whether emoji presentation can apply; else a selector carries only a hidden bit."""
+    if not character or character.isascii():
+        return False
+    return (
+        unicodedata.category(character) in {"So", "Sm"}
+        or character in _SYMBOLS_OUTSIDE_SYMBOL_CATEGORIES
+    )
+
+
+def _character(text: str, offset: int) -> Character:
+    character = text[offset]
+    kind = _NAMELESS.get(unicodedata.category(character), "CHARACTER")
+    name = unicodedata.name(character, f"{kind} U+{ord(character):04X}")
+    return Character(offset, ord(character), name)

@@ -1,0 +1,97 @@
+"""The one place that starts git, in a way that the repository's own settings cannot bend.
+
+Hooks, fsmonitor, external diffs, filters' drivers and ssh commands named in a repository's
+configuration would run as us; grafts and replace refs would change what an object id means.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from runner.core.errors import GitError, ToolNotFound
+
+KEPT = ("PATH", "HOME", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "TMPDIR", "LANG")
+SETTINGS = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.sshCommand=ssh",
+    "core.pager=cat",
+    "core.attributesFile=/dev/null",
+    "core.excludesFile=/dev/null",
+    "core.commitGraph=false",
+    "diff.external=",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "protocol.allow=never",
+    "protocol.file.allow=always",
+    "protocol.https.allow=always",
+    "protocol.http.allow=always",
+    "protocol.ssh.allow=always",
+    "submodule.recurse=false",
+    "fetch.recurseSubmodules=false",
+    "credential.interactive=false",
+)
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give git a clean environment: no inherited `GIT_*`, no system or user configuration."""
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    return {
+        **kept,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_GRAFT_FILE": os.devnull,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_ATTR_NOSYSTEM": "1",
+        "LC_ALL": "C.UTF-8",
+        **(extra or {}),
+    }
+
+
+def arguments(git_dir: Path | None, args: Sequence[str]) -> list[str]:
+    settings = [word for setting in SETTINGS for word in ("-c", setting)]
+    where = [f"--git-dir={git_dir}"] if git_dir else []
+    return ["git", *settings, *where, *args]
+
+
+def run(
+    args: Sequence[str],
+    *,
+    git_dir: Path | None = None,
+    stdin: bytes = b"",
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> bytes:
+    """Run git and give its stdout; raises GitError with command, code and stderr."""
+    done = attempt(args, git_dir=git_dir, stdin=stdin, cwd=cwd, env=env)
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip()
+        raise GitError(f"git {' '.join(args[:3])}: exit {done.returncode}: {said}")
+    return done.stdout
+
+
+def attempt(
+    args: Sequence[str],
+    *,
+    git_dir: Path | None = None,
+    stdin: bytes = b"",
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run git whatever its exit code; raises ToolNotFound without git."""
+    try:
+        return subprocess.run(
+            arguments(git_dir, args),
+            input=stdin,
+            capture_output=True,
+            cwd=cwd,
+            env=environment(env),
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise ToolNotFound("starting git: not installed", hint="apt-get install git") from error

@@ -1,0 +1,128 @@
+"""The home: the repository that arbitrates. The remote where there is one, else this one.
+
+With a remote home every read is fetched first, by explicit URL and refspec, never forced, so
+that nothing moves backwards; every write is pushed first, all refs or none (git-push(1),
+`--atomic`), and only then made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.core.errors import AuthorityRefused, BranchBusy, GitError, NotGoverned
+from runner.core.run import plan_branch
+from runner.git import command, history, refs
+from runner.git.refs import Move
+
+MIRROR = "refs/planlock/home"
+SEEN = "refs/planlock/seen"
+LOCAL = "."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Home:
+    """`url` None means this repository; `trusted_ref` is a full ref name in the home."""
+
+    git_dir: Path
+    url: str | None
+    trusted_ref: str
+
+    def local_name(self, ref: str) -> str:
+        """Where a ref that people write lies in this repository once it is fetched."""
+        return f"{MIRROR}/{ref.removeprefix('refs/')}" if self.url else ref
+
+    def fetch(self, plan: str | None = None) -> None:
+        """Bring here what the home has; raises AuthorityRefused where something moved backwards."""
+        if self.url is None:
+            return
+        specs = [f"{self.trusted_ref}:{self.local_name(self.trusted_ref)}"]
+        if plan is not None:
+            there = self._listed(plan)
+            specs += [
+                f"{ref}:{self.local_name(ref) if ref == plan_branch(plan) else ref}"
+                for ref in there
+            ]
+        self._fetch(specs)
+
+    def _listed(self, plan: str) -> list[str]:
+        patterns = [
+            plan_branch(plan),
+            f"refs/heads/planlock/{plan}/*",
+            f"refs/planlock/leases/{plan}/*",
+            f"refs/tags/planlock-run/{plan}/*",
+        ]
+        lines = command.run(["ls-remote", "--refs", str(self.url), *patterns]).decode()
+        return [line.split("\t")[1] for line in lines.splitlines() if "\t" in line]
+
+    def _fetch(self, specs: Sequence[str]) -> None:
+        done = command.attempt(
+            ["fetch", "--no-tags", "--no-write-fetch-head", "--quiet", str(self.url), *specs],
+            git_dir=self.git_dir,
+        )
+        said = done.stderr.decode(errors="replace").strip()
+        if done.returncode != 0 and "non-fast-forward" in said:
+            message = f"fetching {self.url}: a branch moved backwards: {said}"
+            hint = "somebody rewrote it; compare it with what you know before you go on"
+            raise AuthorityRefused(message, hint=hint)
+        if done.returncode != 0:
+            raise GitError(f"fetching {self.url}: {said}")
+
+    def trusted(self) -> str:
+        """The commit of the trusted ref; raises NotGoverned where there is none."""
+        commit = refs.read(self.git_dir, self.local_name(self.trusted_ref))
+        if commit is None:
+            message = f"reading the trusted ref {self.trusted_ref}: it has no commit"
+            raise NotGoverned(message, hint="planlock init, then commit plans/")
+        self._never_backwards(f"{SEEN}/trusted", commit, self.trusted_ref)
+        return commit
+
+    def plan_tip(self, plan: str) -> str | None:
+        """The tip of the plan branch; refused where it moved other than forward."""
+        ref = plan_branch(plan)
+        commit = refs.read(self.git_dir, self.local_name(ref))
+        if commit is not None:
+            self._never_backwards(f"{SEEN}/plan/{plan}", commit, ref)
+        return commit
+
+    def _never_backwards(self, seen_ref: str, commit: str, ref: str) -> None:
+        seen = refs.read(self.git_dir, seen_ref)
+        if seen == commit:
+            return
+        if seen and not history.is_ancestor(self.git_dir, seen, commit):
+            message = f"{ref} moved other than forward: from {seen[:12]} to {commit[:12]}"
+            hint = f"if this is meant: git update-ref -d {seen_ref} {seen}"
+            raise AuthorityRefused(message, hint=hint)
+        try:
+            refs.move(self.git_dir, [Move(ref=seen_ref, old=seen, new=commit)], reason=f"saw {ref}")
+        except BranchBusy:
+            return  # another process noted it at the same moment
+
+    def publish(self, moves: Sequence[Move], *, reason: str) -> None:
+        """Move refs in the home and here; raises BranchBusy where another runner was first."""
+        if self.url is not None:
+            self._push(moves)
+        refs.move(self.git_dir, moves, reason=reason)
+
+    def _push(self, moves: Sequence[Move]) -> None:
+        """Push without force: a ref that is elsewhere than we think is no fast-forward."""
+        specs = [f"{each.new or each.old}:{each.ref}" for each in moves]
+        done = command.attempt(
+            ["push", "--atomic", "--porcelain", "--no-verify", str(self.url), *specs],
+            git_dir=self.git_dir,
+        )
+        said = (done.stdout + done.stderr).decode(errors="replace").strip()
+        if done.returncode != 0 and ("[rejected]" in said):
+            raise BranchBusy(f"pushing to {self.url}: another runner was first", hint="try again")
+        if done.returncode != 0:
+            raise GitError(f"pushing to {self.url}: {said}")
+
+
+def remote_default_branch(url: str) -> str:
+    """Ask a remote for its default branch; raises GitError where it has none."""
+    lines = command.run(["ls-remote", "--symref", url, "HEAD"]).decode().splitlines()
+    for line in lines:
+        if line.startswith("ref: "):
+            return line.split("\t")[0].removeprefix("ref: ")
+    raise GitError(f"asking {url} for its default branch: it names none")

@@ -1,0 +1,75 @@
+"""Leases: a chain of commits that says who runs a run, and which step is about to start.
+
+Taking, renewing and handing over are fast-forwards of one ref, so the compare-and-swap needs
+no force, here or on a remote.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from runner.core.errors import InvalidDocument, Problem
+from runner.core.values import parse_time, time_text
+from runner.git import trailers
+from runner.git.objects import NewCommit, ObjectStore, Signature
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """One link of the chain; `step` is empty where none is about to start."""
+
+    holder: str
+    epoch: int
+    taken_at: datetime
+    expires_at: datetime
+    step: str = ""
+    attempt: int = 0
+    authority: str = ""
+    plan_tip: str = ""
+    reserved_usd: str = ""
+
+
+def write(store: ObjectStore, lease: Lease, *, parent: str | None, by: Signature) -> str:
+    """Store a lease commit on top of the last one and give its id."""
+    subject = f"planlock: lease {lease.holder}"
+    if lease.step:
+        subject = f"planlock: about to start {lease.step}"
+    pairs = [
+        ("Holder", lease.holder),
+        ("Epoch", str(lease.epoch)),
+        ("Taken-At", time_text(lease.taken_at)),
+        ("Expires-At", time_text(lease.expires_at)),
+        ("Step", lease.step),
+        ("Attempt", str(lease.attempt) if lease.step else ""),
+        ("Authority", lease.authority),
+        ("Plan-Tip", lease.plan_tip),
+        ("Reserved-USD", lease.reserved_usd),
+    ]
+    commit = NewCommit(
+        tree=store.write_tree({}),
+        parents=(parent,) if parent else (),
+        by=by,
+        message=trailers.message(subject, pairs),
+    )
+    return store.write("commit", commit.unsigned())
+
+
+def read(store: ObjectStore, oid: str) -> Lease:
+    """Read a lease commit; raises InvalidDocument for anything else."""
+    values = dict(trailers.read(store.commit(oid).message))
+    try:
+        return Lease(
+            holder=values["Holder"],
+            epoch=int(values["Epoch"]),
+            taken_at=parse_time(values["Taken-At"]),
+            expires_at=parse_time(values["Expires-At"]),
+            step=values.get("Step", ""),
+            attempt=int(values.get("Attempt", "0")),
+            authority=values.get("Authority", ""),
+            plan_tip=values.get("Plan-Tip", ""),
+            reserved_usd=values.get("Reserved-USD", ""),
+        )
+    except (KeyError, ValueError) as error:
+        problem = Problem(file=f"lease {oid}", code="lease", message=f"not a lease: {error}")
+        raise InvalidDocument([problem]) from error

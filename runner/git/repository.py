@@ -1,0 +1,98 @@
+"""Find a repository and learn what planlock needs to know of it."""
+
+from __future__ import annotations
+
+import configparser
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.core.errors import RepositoryNotFound, RepositoryUnsuitable, ToolNotFound
+from runner.git import command, refs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repository:
+    """Where a repository lies, and the settings that its owner made outside the tree.
+
+    `work_tree` is None in a bare repository; `common_dir` is shared by all work trees.
+    """
+
+    git_dir: Path
+    common_dir: Path
+    work_tree: Path | None
+    config: dict[str, str]
+
+    @property
+    def objects(self) -> Path:
+        return self.common_dir / "objects"
+
+    @property
+    def state(self) -> Path:
+        """Where planlock keeps what is local: work trees, ledger, the runner's key."""
+        return self.common_dir / "planlock"
+
+    @property
+    def shallow(self) -> bool:
+        return (self.common_dir / "shallow").exists()
+
+    def head_branch(self) -> str | None:
+        """The full name of the branch that HEAD names, born or not; None when detached."""
+        found = command.attempt(["symbolic-ref", "--quiet", "HEAD"], git_dir=self.git_dir)
+        return found.stdout.decode().strip() or None
+
+    def head_commit(self) -> str | None:
+        return refs.read(self.git_dir, "HEAD")
+
+    def set_config(self, name: str, value: str) -> None:
+        """Store a setting in the repository's own configuration."""
+        command.run(["config", "--local", name, value], git_dir=self.git_dir)
+
+
+def discover(start: Path) -> Repository:
+    """Open the repository around a folder; raises RepositoryNotFound or RepositoryUnsuitable."""
+    import git
+
+    try:
+        repo = git.Repo(start, search_parent_directories=True)
+    except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
+        message = f"looking for a git repository: none at {start} or above"
+        raise RepositoryNotFound(message, hint="cd into one, or: git init") from error
+    except git.GitCommandNotFound as error:
+        raise ToolNotFound("starting git: not installed", hint="apt-get install git") from error
+    with repo:
+        config = _read_config(repo)
+        found = Repository(
+            git_dir=Path(repo.git_dir).resolve(),
+            common_dir=Path(repo.common_dir).resolve(),
+            work_tree=Path(repo.working_tree_dir).resolve() if repo.working_tree_dir else None,
+            config=config,
+        )
+    if config.get("extensions.objectformat", "sha1") != "sha1":
+        raise RepositoryUnsuitable("opening the repository: SHA-256 object ids are not supported")
+    return found
+
+
+def _read_config(repo: object) -> dict[str, str]:
+    """Read user and repository settings; the repository's own never run a program through us."""
+    import git
+
+    if not isinstance(repo, git.Repo):
+        raise TypeError
+    settings: dict[str, str] = {}
+    reader = repo.config_reader()
+    try:
+        for section in reader.sections():
+            for name, value in reader.items(section):
+                settings[_key(section, name)] = str(value)
+    except configparser.Error as error:
+        raise RepositoryUnsuitable(f"reading git configuration: {error}") from error
+    finally:
+        reader.release()
+    return settings
+
+
+def _key(section: str, name: str) -> str:
+    """Write `remote "origin"`, `url` as `remote.origin.url`."""
+    head, _, rest = section.partition(" ")
+    middle = f".{rest.strip().strip(chr(34))}" if rest else ""
+    return f"{head.lower()}{middle}.{name.lower()}"

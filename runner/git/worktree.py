@@ -1,0 +1,274 @@
+"""A run's own work tree: written from objects, and searched for what a command changed.
+
+It is no linked work tree of git: its `.git` is a small private repository that borrows the
+objects, so a command in it sees history, but no configuration, no remotes and no tokens.
+Files hold exactly the bytes of their blobs; no filter and no end-of-line conversion runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.core import globs
+from runner.core.errors import FileAccessError, WorkspaceSecurityError
+from runner.core.paths import check_path
+from runner.git import command
+from runner.git.objects import EXECUTABLE, FILE, FOLDER, LINK, SUBMODULE, Entry, ObjectStore
+
+TICK_NS = 50_000_000
+PRIVATE_CONFIG = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stamp:
+    """What the file system says of a file; equal stamps mean an unchanged file."""
+
+    mode: int
+    size: int
+    modified: int
+    changed: int
+    inode: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    entry: Entry
+    stamp: Stamp
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A path that is not as the tree has it; `after` None where it is gone."""
+
+    path: str
+    before: Entry | None
+    after: Entry | None
+    size: int = 0
+
+
+class WorkTree:
+    """The files of one run, and what each looked like when they were last in step with the tree."""
+
+    def __init__(self, root: Path, store: ObjectStore) -> None:
+        self.root = root
+        self.store = store
+        self.known: dict[str, Known] = {}
+        self.submodules: set[str] = set()
+
+    def fill(self, tree: str, commit: str) -> None:
+        """Write a tree into a fresh folder; raises FileAccessError or WorkspaceSecurityError."""
+        try:
+            if self.root.exists():
+                shutil.rmtree(self.root)
+            self.root.mkdir(parents=True, mode=0o700)
+            for path, entry in self.store.walk(tree):
+                self._place(path, entry)
+            self._make_private_git(commit)
+        except OSError as error:
+            raise FileAccessError(f"making work tree {self.root}: {error.strerror}") from error
+
+    def _place(self, path: str, entry: Entry) -> None:
+        _check_name(path)
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if entry.mode == SUBMODULE:
+            target.mkdir()
+            self.submodules.add(path)
+            return
+        content = self.store.blob(entry.oid)
+        if entry.mode == LINK:
+            target.symlink_to(os.fsdecode(content))
+        else:
+            with target.open("xb") as file:
+                file.write(content)
+                os.fchmod(file.fileno(), 0o755 if entry.mode == EXECUTABLE else 0o644)
+        self.known[path] = Known(entry=entry, stamp=_stamp(target))
+
+    def _make_private_git(self, commit: str) -> None:
+        git = self.root / ".git"
+        (git / "objects" / "info").mkdir(parents=True)
+        (git / "refs" / "heads").mkdir(parents=True)
+        (git / "config").write_text(PRIVATE_CONFIG)
+        (git / "objects" / "info" / "alternates").write_text(f"{self.store.objects}\n")
+        self.point_to(commit)
+
+    def point_to(self, commit: str) -> None:
+        """Let the private `.git` name a commit."""
+        (self.root / ".git" / "HEAD").write_text(f"{commit}\n")
+
+    def index(self) -> None:
+        """Write the private index, so that `git status` in a command tells the truth."""
+        command.run(["read-tree", "HEAD"], git_dir=self.root / ".git", cwd=self.root)
+
+    def settle(self, path: str, entry: Entry | None) -> None:
+        """Take note that a path in the work tree now is as the tree will have it."""
+        if entry is None:
+            self.known.pop(path, None)
+        else:
+            self.known[path] = Known(entry=entry, stamp=_stamp(self.root / path))
+
+    def changes(self, listed: Sequence[str]) -> list[Found]:
+        """Find what differs from the tree; ignored files count only where a glob lists them.
+
+        Raises WorkspaceSecurityError for a nested repository or a special file.
+        """
+        newest = max((each.stamp.changed for each in self.known.values()), default=0)
+        seen: set[str] = set()
+        found: list[Found] = []
+        strange: list[str] = []
+        for path, tracked in self._entries():
+            if not tracked:
+                strange.append(path)
+                continue
+            seen.add(path)
+            change = self._compare(path, self.known[path], newest)
+            found += [change] if change else []
+        found += [
+            Found(path=path, before=known.entry, after=None)
+            for path, known in self.known.items()
+            if path not in seen
+        ]
+        found += [self._added(path) for path in self._untracked(strange, listed)]
+        return sorted(found, key=lambda each: each.path)
+
+    def _entries(self, folder: str = "") -> Iterator[tuple[str, bool]]:
+        """Yield (path, tracked); a folder without tracked files is yielded as one path with `/`."""
+        tracked_folders = {
+            path[:at] for path in self.known for at in range(len(path)) if path[at] == "/"
+        }
+        pending = [folder]
+        while pending:
+            for item in os.scandir(self.root / pending.pop()):
+                path = os.path.relpath(item.path, self.root)
+                if path == ".git":
+                    continue
+                if not item.is_dir(follow_symlinks=False):
+                    yield path, path in self.known
+                elif path in tracked_folders:
+                    pending.append(path)
+                elif path not in self.submodules or any(os.scandir(item.path)):
+                    yield path + "/", False
+
+    def _compare(self, path: str, known: Known, newest: int) -> Found | None:
+        stamp = _stamp(self.root / path)
+        if stamp == known.stamp and stamp.changed < newest - TICK_NS:
+            return None
+        entry, size = self._entry(path)
+        if entry == known.entry:
+            self.known[path] = Known(entry=entry, stamp=stamp)
+            return None
+        return Found(path=path, before=known.entry, after=entry, size=size)
+
+    def _added(self, path: str) -> Found:
+        entry, size = self._entry(path)
+        return Found(path=path, before=None, after=entry, size=size)
+
+    def _entry(self, path: str) -> tuple[Entry, int]:
+        """Give mode and blob id of a file as git would record it, without storing it."""
+        target = self.root / path
+        status = target.lstat()
+        if stat.S_ISLNK(status.st_mode):
+            content, mode = os.fsencode(target.readlink()), LINK
+        elif stat.S_ISREG(status.st_mode):
+            content, mode = target.read_bytes(), EXECUTABLE if status.st_mode & 0o100 else FILE
+        else:
+            reason = "is neither a file, a folder nor a link"
+            raise WorkspaceSecurityError(path, reason, reason_code="special_file")
+        raw = b"blob %d\0" % len(content) + content
+        oid = hashlib.sha1(raw).hexdigest()  # noqa: S324  # git names objects so
+        return Entry(mode=mode, oid=oid), len(content)
+
+    def _untracked(self, strange: Iterable[str], listed: Sequence[str]) -> Iterator[str]:
+        ignored = self._ignored(list(strange))
+        inner: list[str] = []
+        for path in strange:
+            if path in ignored and not any(globs.overlaps(g, _inside(path)) for g in listed):
+                continue
+            inner += self._files(path)
+        ignored_files = self._ignored(inner)
+        for path in inner:
+            if path not in ignored_files or any(globs.matches(glob, path) for glob in listed):
+                _check_name(path)
+                yield path
+
+    def _files(self, path: str) -> list[str]:
+        if not path.endswith("/"):
+            return [path]
+        found = []
+        for folder, folders, files in os.walk(self.root / path):
+            links = [name for name in folders if (Path(folder) / name).is_symlink()]
+            found += [os.path.relpath(Path(folder) / name, self.root) for name in files + links]
+            if ".git" in folders:
+                _check_name(os.path.relpath(Path(folder) / ".git", self.root))
+        return found
+
+    def _ignored(self, paths: Sequence[str]) -> set[str]:
+        """Those paths that the work tree's own .gitignore files leave out (gitignore(5))."""
+        if not paths:
+            return set()
+        done = command.attempt(
+            [f"--work-tree={self.root}", "check-ignore", "--no-index", "-z", "--stdin"],
+            git_dir=self.root / ".git",
+            cwd=self.root,
+            stdin=b"".join(os.fsencode(path) + b"\0" for path in paths),
+        )
+        return {os.fsdecode(word) for word in done.stdout.split(b"\0") if word}
+
+    def keep(self, change: Found) -> Entry | None:
+        """Store the new content of a changed path and take note of it."""
+        if change.after is not None:
+            target = self.root / change.path
+            is_link = change.after.mode == LINK
+            content = os.fsencode(target.readlink()) if is_link else target.read_bytes()
+            oid = self.store.write("blob", content)
+            entry = Entry(mode=change.after.mode, oid=oid)
+            self.settle(change.path, entry)
+            return entry
+        self.settle(change.path, None)
+        return None
+
+    def undo(self, changes: Iterable[Found]) -> None:
+        """Put changed paths back as the tree has them."""
+        for change in changes:
+            target = self.root / change.path
+            if target.is_dir() and not target.is_symlink():
+                shutil.rmtree(target)
+            else:
+                target.unlink(missing_ok=True)
+            if change.before is not None:
+                self.known.pop(change.path, None)
+                self._place(change.path, change.before)
+
+
+def _inside(path: str) -> str:
+    return f"{path}**" if path.endswith("/") else path
+
+
+def _check_name(path: str) -> None:
+    """Refuse names that git itself refuses (`.git` in any spelling, `..`)."""
+    for name in path.split("/"):
+        if name in {"", ".", ".."}:
+            raise WorkspaceSecurityError(path, "is not a plain path", reason_code="traversal")
+    if "git" in path.casefold() or not path.isascii():
+        check_path(path)
+
+
+def _stamp(path: Path) -> Stamp:
+    status = path.lstat()
+    return Stamp(
+        mode=status.st_mode,
+        size=status.st_size,
+        modified=status.st_mtime_ns,
+        changed=status.st_ctime_ns,
+        inode=status.st_ino,
+    )
+
+
+def folder_entry(oid: str) -> Entry:
+    return Entry(mode=FOLDER, oid=oid)

@@ -1,0 +1,83 @@
+"""What a command is, what it may see and use, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Memory and processes hold for the whole tree, the others for each process."""
+
+    timeout_s: float = 600
+    output_bytes: int = 200_000
+    memory_bytes: int = 4096 * _MIB
+    processes: int = 512
+    file_bytes: int = 1024 * _MIB
+    open_files: int = 1024
+    cpu_s: int = 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    script: str
+    working_dir: str = "."
+    env: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """What a command sees.
+
+    The host folder `workspace` appears at `mount_at`, writable but for `read_only` (relative
+    to it, where present). `git_objects` and `tools` appear read-only at their own paths; the
+    tools' `bin` comes first on PATH.
+    """
+
+    workspace: Path
+    mount_at: Path
+    read_only: tuple[str, ...] = (".git", "plans")
+    git_objects: tuple[Path, ...] = ()
+    tools: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Either `exit_code` or `signal` is set; 128 + n counts as signal n, as in a shell.
+
+    `output` has stdout and stderr in order, head and tail within the limit; length and digest
+    are those of the whole stream. `limit_hit` is `memory` or `processes` when that ended it.
+    """
+
+    exit_code: int | None
+    signal: int | None
+    timed_out: bool
+    cancelled: bool
+    limit_hit: str
+    output: bytes
+    output_length: int
+    output_sha256: str
+    truncated: bool
+    backend: str
+
+
+class Backend(Protocol):
+    """Raises SandboxUnavailable when the command did not start, StepFailed when it is malformed."""
+
+    @property
+    def name(self) -> str: ...
+
+    def run(
+        self,
+        command: Command,
+        room: Room,
+        *,
+        on_output: Callable[[bytes], None],
+        cancelled: Callable[[], bool],
+    ) -> Outcome: ...

@@ -1,0 +1,206 @@
+"""What bubblewrap is told to show: the verified flags, with a room's own folders put in."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shlex
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from runner.core.errors import SandboxUnavailable, WorkspaceSecurityError
+from runner.sandbox.contract import Room
+
+HOME = "/home/sandbox"
+TMP = "/tmp"  # noqa: S108 - a private one, inside the sandbox
+_NAMESPACES = shlex.split(
+    "--unshare-user --unshare-pid --unshare-ipc --unshare-uts --unshare-net --unshare-cgroup-try "
+    "--disable-userns --die-with-parent --new-session --cap-drop ALL --hostname sandbox"
+)
+_SYSTEM = shlex.split(
+    "--ro-bind /usr /usr --ro-bind /etc /etc --ro-bind-try /opt /opt "
+    "--proc /proc --dev /dev --size 67108864 --perms 1777 --tmpfs /dev/shm "
+    "--size 268435456 --perms 1777 --tmpfs /tmp --size 16777216 --tmpfs /run "
+    "--dir /var --symlink ../tmp /var/tmp --symlink ../run /var/run "
+    f"--size 67108864 --perms 0700 --tmpfs {HOME}"
+)
+# For a command of root /proc/sys would be the machine's own (core_pattern runs a program as
+# root outside), and /dev would hold files without a limit.
+_SEALED = ("--remount-ro", "/proc", "--remount-ro", "/dev")
+_ROOT_LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+_SHOWN = (Path("/usr"), Path("/opt"))
+_SYSTEM_FOLDERS = (
+    *("/usr", "/etc", "/opt", "/proc", "/dev", "/sys", "/run", "/boot", "/var", HOME),
+    *("/tmp", "/var/tmp", "/var/run"),  # noqa: S108 - compared with, never written to
+    *(f"/{name}" for name in _ROOT_LINKS),
+)
+_CLOSED_FOLDERS = (
+    *("/usr", "/etc", "/proc", "/dev", "/sys", "/run", "/boot", "/var/run", HOME),
+    *(f"/{name}" for name in _ROOT_LINKS),
+)
+_SOURCE_FOLDERS = ("/usr/src", "/usr/local/src")
+
+
+def bwrap_options(room: Room, *, working_dir: str, env: dict[str, str]) -> list[str]:
+    """All options but those of descriptors; raises SandboxUnavailable for an unfit room."""
+    _check_place(room.mount_at)
+    inside = str(room.mount_at)
+    mounts = [
+        *_root_links(),
+        *_SYSTEM,
+        *_SEALED,
+        *_hidden(Path("/etc")),
+        *("--bind", str(room.workspace), inside),
+        *_read_only(room),
+        *_objects(room),
+        *_tools(room),
+    ]
+    variables = [part for name, value in env.items() for part in ("--setenv", name, value)]
+    folder = os.path.normpath(f"{inside}/{working_dir}")
+    return [*_NAMESPACES, *mounts, "--remount-ro", "/", *variables, "--chdir", folder]
+
+
+@contextmanager
+def mount_points(room: Room) -> Iterator[None]:
+    """Empty folders in the workspace for what is mounted inside it, gone again afterwards."""
+    made: list[Path] = []
+    places = (*room.tools, *room.git_objects)
+    try:
+        for place in places:
+            if place.is_relative_to(room.mount_at):
+                _make_folders(room.workspace, place.relative_to(room.mount_at), made)
+        yield
+    finally:
+        for folder in reversed(made):
+            # A command may have put something beside the mount: then the folder is its own.
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def _make_folders(workspace: Path, relative: Path, made: list[Path]) -> None:
+    folder = workspace
+    for name in relative.parts:
+        folder /= name
+        try:
+            found = folder.lstat().st_mode
+        except FileNotFoundError:
+            folder.mkdir()
+            made.append(folder)
+            continue
+        if not stat.S_ISDIR(found):
+            # bwrap would follow a link and mount, or even create, somewhere else.
+            raise WorkspaceSecurityError(
+                str(relative), "a tool's place is not a folder", reason_code="symlink"
+            )
+
+
+def _check_place(mount_at: Path) -> None:
+    place = str(mount_at)
+    if not mount_at.is_absolute() or os.path.normpath(place) != place:
+        raise SandboxUnavailable(f"confining a command: workspace path {place!r} is not absolute")
+    covers = any(Path(folder).is_relative_to(mount_at) for folder in _SYSTEM_FOLDERS)
+    closed = any(mount_at.is_relative_to(folder) for folder in _CLOSED_FOLDERS)
+    source = any(mount_at.is_relative_to(folder) for folder in _SOURCE_FOLDERS)
+    if covers or (closed and not source):
+        raise SandboxUnavailable(
+            f"confining a command: the workspace at {place} would hide a system folder",
+            hint="git clone the repository into a folder of its own, such as ~/project",
+        )
+
+
+def _root_links() -> list[str]:
+    links = [name for name in _ROOT_LINKS if Path(f"/usr/{name}").is_dir()]
+    return [part for name in links for part in ("--symlink", f"usr/{name}", f"/{name}")]
+
+
+def _hidden(folder: Path) -> list[str]:
+    """Covers what others may not read: as root, or as its owner, a command could."""
+    options: list[str] = []
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return options
+    for entry in entries:
+        mode = entry.stat(follow_symlinks=False).st_mode
+        if stat.S_ISDIR(mode):
+            is_open = mode & 0o005 == 0o005
+            options += _hidden(Path(entry.path)) if is_open else _empty_folder(entry.path)
+        elif not stat.S_ISLNK(mode) and not mode & stat.S_IROTH:
+            options += ["--ro-bind", "/dev/null", entry.path]
+    return options
+
+
+def _empty_folder(path: str) -> list[str]:
+    return ["--size", "4096", "--perms", "0000", "--tmpfs", path, "--remount-ro", path]
+
+
+def _read_only(room: Room) -> list[str]:
+    options: list[str] = []
+    for relative in room.read_only:
+        _refuse_links(room.workspace, relative)
+        host = room.workspace / relative
+        if host.exists():
+            options += ["--ro-bind", str(host), str(room.mount_at / relative)]
+    return options
+
+
+def _refuse_links(workspace: Path, relative: str) -> None:
+    """A link would leave what it stands for writable under its real name."""
+    host = workspace
+    for name in Path(relative).parts:
+        host /= name
+        if host.is_symlink():
+            raise WorkspaceSecurityError(relative, "is a symbolic link", reason_code="symlink")
+
+
+def _objects(room: Room) -> list[str]:
+    return [
+        part
+        for folder in room.git_objects
+        for part in ("--ro-bind", str(folder), _apart(room, folder))
+    ]
+
+
+def _tools(room: Room) -> list[str]:
+    options: list[str] = []
+    for tool in room.tools:
+        if not tool.is_dir():
+            raise SandboxUnavailable(f"confining a command: the tool folder {tool} is missing")
+        for folder in (tool, *_base_prefix(tool)):
+            if _is_home(folder):
+                raise SandboxUnavailable(f"confining a command: {folder} is a home folder")
+            if not any(folder.is_relative_to(shown) for shown in _SHOWN):
+                options += ["--ro-bind", str(folder.resolve()), _apart(room, folder)]
+    return options
+
+
+def _apart(room: Room, folder: Path) -> str:
+    """A folder that holds the workspace or a system folder would cover it."""
+    covered = (room.mount_at, *map(Path, _SYSTEM_FOLDERS))
+    if not folder.is_absolute() or any(place.is_relative_to(folder) for place in covered):
+        raise SandboxUnavailable(f"confining a command: {folder} would hide other folders")
+    return str(folder)
+
+
+def _base_prefix(tool: Path) -> list[Path]:
+    """The interpreter behind a virtual environment (`home = …/bin` in pyvenv.cfg)."""
+    try:
+        config = (tool / "pyvenv.cfg").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    found = re.search(r"^home\s*=\s*(/.*?)\s*$", config, re.MULTILINE)
+    prefix = Path(found[1]).parent if found else Path("/")
+    if not (prefix / "bin").is_dir() or not (prefix / "lib").is_dir():
+        raise SandboxUnavailable(f"confining a command: {tool}/pyvenv.cfg: home is no interpreter")
+    return [prefix]
+
+
+def _is_home(folder: Path) -> bool:
+    real = folder.resolve()
+    homes = {Path(entry.pw_dir) for entry in pwd.getpwall() if entry.pw_dir.count("/") > 1}
+    return (
+        real == Path("/root") or real.name == ".local" or real in homes or (real / ".ssh").exists()
+    )

@@ -1,0 +1,51 @@
+"""Pipes and memory files that a child inherits, closed whatever happens."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from runner.sandbox.output import Capture
+
+
+class Pipe:
+    def __init__(self) -> None:
+        self.read_end, self.write_end = os.pipe()
+        self._open = {self.read_end, self.write_end}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for descriptor in self._open:
+            os.close(descriptor)
+        self._open.clear()
+
+    def close_write_end(self) -> None:
+        """The reader sees the end of the stream only when no writer is left, us included."""
+        os.close(self.write_end)
+        self._open.discard(self.write_end)
+
+
+def memory_file(content: bytes) -> int:
+    """A descriptor to read the content from; the caller closes it."""
+    descriptor = os.memfd_create("planlock")
+    with os.fdopen(os.dup(descriptor), "wb") as file:
+        file.write(content)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def tee(capture: Capture, on_output: Callable[[bytes], None]) -> Callable[[bytes], None]:
+    def feed(chunk: bytes) -> None:
+        capture.feed(chunk)
+        on_output(chunk)
+
+    return feed

@@ -1,0 +1,115 @@
+"""What both backends share: the checks of a command, its argv, its environment, its outcome."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+from runner.core.errors import StepFailed
+from runner.core.paths import check_path
+from runner.sandbox.contract import Command, Limits, Outcome, Room
+from runner.sandbox.files import Workspace
+from runner.sandbox.output import Capture
+from runner.sandbox.supervise import Ending
+
+# The kernel takes no single argument of 128 KiB or more.
+_MAX_BYTES = (1 << 17) - 1
+_SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+# -p keeps BASH_ENV for the second shell; the mark tells a started command from a failed set-up.
+_PREAMBLE = 'printf . >&{mark}; exec {mark}>&-; exec bash --noprofile --norc -c "$1"'
+
+
+def check_command(command: Command, room: Room) -> None:
+    """Raises StepFailed or WorkspaceSecurityError for what could never run."""
+    _check_text(command.script, "the command")
+    for name, value in command.env.items():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise StepFailed(f"running a command: {name!r} cannot name an environment variable")
+        _check_text(value, f"environment variable {name}")
+    if command.working_dir != ".":
+        check_path(command.working_dir)
+        with Workspace(room.workspace) as workspace:
+            workspace.check_folder(command.working_dir)
+
+
+def _check_text(text: str, what: str) -> None:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise StepFailed(f"running a command: {what} is not valid Unicode") from error
+    if "\0" in text or size > _MAX_BYTES:
+        raise StepFailed(f"running a command: {what} holds a NUL or is over {_MAX_BYTES} bytes")
+
+
+def argv(command: Command, *, mark: int, own_users: bool) -> list[str]:
+    """`mark` is the descriptor that gets one byte before the command starts."""
+    preamble = _PREAMBLE.format(mark=mark)
+    limited = _prlimit(command.limits, own_users=own_users)
+    return [*limited, "--", "bash", "-p", "-c", preamble, "bash", command.script]
+
+
+def environment(command: Command, room: Room, *, home: str, tmp: str) -> dict[str, str]:
+    return {
+        "PATH": ":".join([*map(str, _tool_bins(room.tools)), _SYSTEM_PATH]),
+        "HOME": home,
+        "LANG": "C.UTF-8",
+        "TMPDIR": tmp,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **command.env,
+    }
+
+
+def started(mark: int) -> bool:
+    """Whether the mark was made; `mark` is the read end, all writers of which are gone."""
+    os.set_blocking(mark, False)
+    try:
+        return os.read(mark, 1) == b"."
+    except BlockingIOError:
+        return False
+
+
+def outcome(ending: Ending, capture: Capture, *, backend: str) -> Outcome:
+    by_signal = _signal_of(ending)
+    return Outcome(
+        exit_code=None if by_signal else ending.returncode,
+        signal=by_signal,
+        timed_out=ending.reason == "timed_out",
+        cancelled=ending.reason == "cancelled",
+        limit_hit=ending.reason if ending.reason in {"memory", "processes"} else "",
+        output=capture.content(),
+        output_length=capture.length,
+        output_sha256=capture.sha256,
+        truncated=capture.truncated,
+        backend=backend,
+    )
+
+
+def _signal_of(ending: Ending) -> int | None:
+    if ending.reason:
+        return signal.SIGKILL
+    if ending.returncode < 0:
+        return -ending.returncode
+    # bwrap reports a signal as a shell does, so an exit code in this range counts as one.
+    number = ending.returncode - 128
+    return number if number in signal.valid_signals() else None
+
+
+def _tool_bins(tools: Sequence[Path]) -> list[Path]:
+    return [tool / "bin" if (tool / "bin").is_dir() else tool for tool in tools]
+
+
+def _prlimit(limits: Limits, *, own_users: bool) -> list[str]:
+    """Outside its own user namespace a count of processes would take in the person's others."""
+    processes = [f"--nproc={limits.processes}"] if own_users else []
+    return [
+        "prlimit",
+        *processes,
+        f"--data={limits.memory_bytes}",
+        f"--fsize={limits.file_bytes}",
+        f"--nofile={limits.open_files}",
+        f"--cpu={limits.cpu_s}",
+        "--core=0",
+    ]

@@ -46,13 +46,13 @@ class Finding:
 
 
 def find(value: Any, schema: Mapping[str, Any]) -> list[Finding]:
-    """List what the schema refuses, one finding for each path and code."""
+    """List what the schema refuses, each once."""
     # A composed schema may share its $id with another: only the whole text tells them apart.
     validator = _compiled(json.dumps(schema))
-    found: dict[tuple[NodePath, str], Finding] = {}
+    found: dict[tuple[NodePath, str, bool], Finding] = {}
     for error in islice(validator.iter_errors(value), MAX_FINDINGS):
         for finding in _HANDLERS.get(str(error.validator), _other)(error):
-            found.setdefault((finding.path, finding.code), finding)
+            found.setdefault((finding.path, finding.code, finding.is_key), finding)
     return list(found.values())
 
 
@@ -106,13 +106,12 @@ def _label(path: NodePath) -> str:
 
 def _like(schema: Mapping[str, Any], otherwise: str) -> str:
     examples = [each for each in schema.get("examples", []) if not isinstance(each, dict | list)]
-    return f"write it like {_written(examples[0])}" if examples else otherwise
+    return f"for example: {_written(examples[0])}" if examples else otherwise
 
 
 def _written(value: Any) -> str:
     """Write a value as YAML has it, quoted where it must be."""
-    text = dump(value).decode().strip()
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return dump(value).decode().strip()
 
 
 def _finding(error: ValidationError, code: str, message: str, fix: str) -> Finding:
@@ -197,12 +196,12 @@ def _choice(error: ValidationError) -> Iterator[Finding]:
 
 def _format(error: ValidationError) -> Iterator[Finding]:
     schema: Any = error.schema
-    title, about = schema.get("title", "what the schema asks"), schema.get("description", "")
-    message = f"{shown(error.instance)} is not a {title}: {about[:1].lower()}{about[1:]}"
+    message = f"{shown(error.instance)} is no {schema.get('title', 'text of the kind asked for')}"
     if error.validator == "format":
-        message = f"{shown(error.instance)} is a {title} that does not exist"
-    message = message.rstrip(".: ")
-    yield _finding(error, "wrong_format", message, _like(schema, "write it as described"))
+        message += " that exists"
+    elif "description" in schema:
+        message += f" ({schema['description'].rstrip('.')})"
+    yield _finding(error, "wrong_format", message, _like(schema, "planlock schema"))
 
 
 def _size(error: ValidationError) -> Iterator[Finding]:
@@ -210,16 +209,16 @@ def _size(error: ValidationError) -> Iterator[Finding]:
     instance: Any = error.instance
     schema: Any = error.schema
     if keyword in {"minimum", "maximum"}:
-        bound = "at least" if keyword == "minimum" else "at most"
-        message = f"must be {bound} {limit}, not {shown(instance)}"
-        yield _finding(error, "out_of_range", message, f"write {limit}, say")
+        bound, way = ("least", "more") if keyword == "minimum" else ("most", "less")
+        message = f"must be at {bound} {limit}, not {shown(instance)}"
+        yield _finding(error, "out_of_range", message, f"write {limit} or {way}")
         return
     unit = "characters" if keyword.endswith("Length") else "entries"
     if keyword.startswith("max"):
         message = f"has {len(instance)} {unit}; at most {limit} are allowed"
         yield _finding(error, "too_long", message, "shorten it")
     else:
-        yield _finding(error, "empty", "is empty", _like(schema, f"give it {unit}"))
+        yield _finding(error, "empty", "is empty", _like(schema, f"give it some {unit}"))
 
 
 def _one_of(error: ValidationError) -> Iterator[Finding]:

@@ -280,4 +280,5 @@ def _path_check(path: Any, at: str, *, is_glob: bool = False) -> Iterator[Check]
     try:
         paths.check_path(globs.WILD.sub("x", path) if is_glob else path)
     except WorkspaceSecurityError as error:
-        yield f"path_{error.reason_code}", at, error.message, "write a path below the repository"
+        message = f"path {path!r}: {error.reason}"
+        yield f"path_{error.reason_code}", at, message, "write a path below the repository"

@@ -106,6 +106,16 @@ class WorkTree:
         """Write the private index, so that `git status` in a command tells the truth."""
         command.run(["read-tree", "HEAD"], git_dir=self.root / ".git", cwd=self.root)
 
+    def write(self, path: str, entry: Entry | None) -> None:
+        """Bring one path in step with the tree (records and approvals, which no step writes)."""
+        try:
+            (self.root / path).unlink(missing_ok=True)
+            self.known.pop(path, None)
+            if entry is not None:
+                self._place(path, entry)
+        except OSError as error:
+            raise FileAccessError(f"writing {self.root / path}: {error.strerror}") from error
+
     def settle(self, path: str, entry: Entry | None) -> None:
         """Take note that a path in the work tree now is as the tree will have it."""
         if entry is None:

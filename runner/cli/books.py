@@ -1,0 +1,117 @@
+"""`cost`, `ledger`, `audit`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from runner.cli import options, render
+
+if TYPE_CHECKING:
+    from runner.verbs.cost import CostReport, CostRow, Grouping
+
+
+@click.command()
+@click.argument("name", required=False, metavar="[PLAN|RUN]")
+@click.option("--by", type=click.Choice(["step", "model", "day", "project"]), help="Group by.")
+@options.as_json
+def cost(*, name: str | None, by: str | None, as_json: bool) -> None:
+    """Sum up what model calls cost: of a PLAN, a RUN (`PLAN/N`), or everything."""
+    from runner.verbs import cost as verb
+    from runner.verbs import ledger_sync
+
+    plan, _, number = (name or "").partition("/")
+    if number and not number.isdigit():
+        raise click.UsageError(f"{name!r} is neither PLAN nor PLAN/N")
+    with options.project() as project:
+        ledger_sync.catch_up(project)
+        report = verb.report(
+            project.ledger,
+            plan=plan or None,
+            run=int(number) if number else None,
+            by=cast("Grouping | None", by),
+        )
+    if as_json:
+        render.as_json(report)
+    else:
+        _show_cost(report, by or "run")
+
+
+def _show_cost(report: CostReport, title: str) -> None:
+    def cells(row: CostRow) -> list[str]:
+        money = "unknown" if row.usd is None else f"{row.usd:f}"
+        counts = [row.calls, row.input_tokens, row.output_tokens]
+        return [row.key, *map(str, counts), money, str(row.unpriced)]
+
+    head = [title, "calls", "tokens in", "tokens out", "USD", "unpriced"]
+    rows = [head, *map(cells, report.rows), cells(report.total)]
+    click.echo(render.table(rows, right=(1, 2, 3, 4, 5)))
+
+
+@click.group()
+def ledger() -> None:
+    """Rebuild or check the database against git."""
+
+
+@ledger.command()
+@options.as_json
+def rebuild(*, as_json: bool) -> None:
+    """Drop every row that git can bring back, and bring it back."""
+    from runner.verbs import ledger_sync
+
+    with options.project() as project:
+        done = ledger_sync.rebuild(project)
+    if as_json:
+        render.as_json(done)
+        return
+    click.echo(
+        f"rebuilt {done.runs} run(s), {done.steps} step(s), "
+        f"{done.approvals} approval(s), {done.model_calls} model call(s)"
+    )
+
+
+@ledger.command()
+@options.as_json
+@click.pass_context
+def check(ctx: click.Context, *, as_json: bool) -> None:
+    """Compare every row with git; exit 1 on any difference."""
+    from runner.verbs import ledger_sync
+
+    with options.project() as project:
+        ledger_sync.catch_up(project)
+        found = ledger_sync.check(project)
+    if as_json:
+        render.as_json(found)
+    else:
+        for each in found.differences:
+            what = f"{each.table} {each.id} {each.column}"
+            click.echo(f"{what}: ledger has {each.stored!r}, git says {each.expected!r}")
+        counts = ", ".join(f"{count} {table}" for table, count in found.rows.items())
+        click.echo("equal: " + counts if not found.differences else "not equal: " + counts)
+    ctx.exit(1 if found.differences else 0)
+
+
+@click.command()
+@options.as_json
+@click.pass_context
+def audit(ctx: click.Context, *, as_json: bool) -> None:
+    """Re-decide every executed step from git, offline; exit 1 on any finding."""
+    from runner.verbs import audit as verb
+
+    with options.project() as project:
+        report = verb.audit(project)
+    if as_json:
+        render.as_json(report)
+    else:
+        for finding in report.findings:
+            label = click.style(finding.code, fg="red", bold=True)
+            click.echo(f"{label}  {finding.where}: {finding.message}")
+        for note in report.notes:
+            click.echo(render.dim(f"note  {note}"))
+        verdict = f"{len(report.findings)} finding(s)" if report.findings else "clean"
+        click.echo(
+            f"{render.bold(verdict)}: {report.runs} run(s), {report.steps} step record(s), "
+            f"{report.approvals} approval record(s), trusted {report.trusted}"
+        )
+    ctx.exit(1 if report.findings else 0)

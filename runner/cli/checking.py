@@ -1,0 +1,67 @@
+"""`validate` and `schema`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from runner.cli import options, render
+from runner.core.errors import Problem
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@options.as_json
+@click.option("--format", "style", type=click.Choice(["text", "github"]), default="text")
+@click.pass_context
+def validate(ctx: click.Context, *, paths: tuple[Path, ...], as_json: bool, style: str) -> None:
+    """Check plans, policy, keys, approvals and records; default: the plans/ folder."""
+    from runner import schemas
+    from runner.verbs import validate as verb
+
+    report = verb.validate(paths or (Path("plans"),), load_schema=schemas.load)
+    if as_json:
+        render.as_json(report)
+    elif style == "github":
+        for problem in report.problems:
+            click.echo(annotation(problem))
+    else:
+        for problem in report.problems:
+            click.echo(render.problem_text(problem))
+    if not as_json:
+        bad = len({problem.file for problem in report.problems})
+        render.talk(f"{len(report.checked)} file(s) checked, {bad} with problems")
+    ctx.exit(1 if report.problems else 0)
+
+
+def annotation(problem: Problem) -> str:
+    """A workflow command of GitHub Actions; data in it is percent-escaped as its runner reads it."""
+    fields = {"file": problem.file, "line": str(problem.line or 1), "title": problem.code}
+    if problem.column:
+        fields["col"] = str(problem.column)
+    inside = ",".join(f"{key}={_escaped(value, property_=True)}" for key, value in fields.items())
+    text = f"{problem.path}: {problem.message}" if problem.path else problem.message
+    text += f" (fix: {problem.fix})" if problem.fix else ""
+    return f"::error {inside}::{_escaped(text)}"
+
+
+def _escaped(text: str, *, property_: bool = False) -> str:
+    for char in "%\r\n" + (":," if property_ else ""):
+        text = text.replace(char, f"%{ord(char):02X}")
+    return text
+
+
+@click.command()
+@click.argument("name", required=False)
+def schema(*, name: str | None) -> None:
+    """Print a JSON Schema (plan, policy, approval, run, record), or the list of them."""
+    from runner import schemas
+
+    if name is None:
+        click.echo("\n".join(schemas.NAMES))
+        return
+    if name not in schemas.NAMES:
+        raise click.UsageError(f"no schema {name!r}; there are: {', '.join(schemas.NAMES)}")
+    click.echo(json.dumps(schemas.load(name), indent=2, ensure_ascii=False))

@@ -1,0 +1,108 @@
+"""The `planlock` command: finds the sub-command, runs it, turns errors into exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from runner import __version__
+from runner.core.errors import PlanlockError
+
+COMMANDS = {
+    "init": ("authoring", "Govern this repository: policy, keys, trusted branch."),
+    "key": ("authoring", "Make an SSH key."),
+    "people": ("authoring", "Say who may approve."),
+    "new": ("authoring", "Write a commented draft of a plan."),
+    "propose": ("authoring", "Fill in base and pins, commit the plan to its branch."),
+    "validate": ("checking", "Check plans, policy, approvals and records."),
+    "show": ("reading", "Render a plan for review."),
+    "schema": ("checking", "Print the JSON Schemas."),
+    "approve": ("deciding", "Sign an approval of a plan's steps."),
+    "reject": ("deciding", "Sign a rejection: the steps are skipped."),
+    "withdraw": ("deciding", "Take one's own decisions back."),
+    "status": ("reading", "For each step: what is missing, what would fix it."),
+    "run": ("running", "Execute the approved steps."),
+    "log": ("reading", "Tell the story of a run, from git alone."),
+    "cost": ("books", "Sum up what runs cost."),
+    "ledger": ("books", "Rebuild or check the database."),
+    "audit": ("books", "Re-check everything, offline."),
+    "demo": ("demo", "Play the whole story in a throw-away repository."),
+}
+BUG = 70
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """Imports a sub-command's module only when it is called, so that `--help` stays fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"runner.cli.{COMMANDS[cmd_name][0]}")
+        command = getattr(module, cmd_name)
+        return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1) if args else []
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            raise click.UsageError(error.message + hint, ctx) from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="planlock")
+def planlock() -> None:
+    """Plans in git, approved by people, executed exactly.
+
+    Data goes to stdout (`--json` for machines), talk and progress to stderr.
+    Exit codes: 0 done, 1 invalid or audit finding, 2 wrong usage, 3 not found,
+    4 refused or waiting for approval, 5 a step or something outside failed,
+    70 a bug, 130 interrupted.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    args = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = planlock.main(args=args, prog_name="planlock", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except PlanlockError as error:
+        from runner.cli import render
+
+        render.error(error, as_json="--json" in args)
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # the reader went away; nothing more can be told, and Python would complain at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception:  # noqa: BLE001  # the one edge: a bug ends with a report, not a bare trace
+        click.echo(traceback.format_exc(), err=True)
+        click.echo(
+            f"error[bug]: this is a bug in planlock {__version__}; please report it", err=True
+        )
+        code = BUG
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,155 @@
+"""`show`, `status`, `log`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.cli import options, render
+
+if TYPE_CHECKING:
+    from runner.verbs.log import Entry, RunStory
+    from runner.verbs.show import PlanView, StepView
+    from runner.verbs.status import PlanStatus, StepStatus
+
+OUTPUT_LINES = 12
+
+
+@click.command()
+@click.argument("plan")
+@options.as_json
+def show(*, plan: str, as_json: bool) -> None:
+    """Render PLAN for review: an id means its branch, a path the file as it is."""
+    from runner.verbs import show as verb
+
+    with options.project() as project:
+        view = verb.show(project, plan)
+    if as_json:
+        render.as_json(view)
+    else:
+        _show_plan(view)
+
+
+def _show_plan(view: PlanView) -> None:
+    click.echo(render.bold(f"{view.id}: {view.goal}"))
+    place = f"{view.source} at {view.commit[:12]}" if view.commit else view.source
+    rows = [("from", place), ("base", view.base[:12] or "none yet"), ("author", view.author)]
+    rows += [("model", view.planner), ("budget", view.budget), ("trusted", view.trusted)]
+    rows += [("digest", view.digest)]
+    for name, value in rows:
+        if value:
+            click.echo(f"  {name:<8} {value}")
+    for title, lines in (("assumes", view.assumptions), ("asks", view.questions)):
+        for line in lines:
+            click.echo(f"  {title:<8} {line}")
+    for step in view.steps:
+        _show_step(step, len(view.steps))
+
+
+def _show_step(step: StepView, total: int) -> None:
+    head = f"{step.number}/{total} {step.id}"
+    click.echo(f"\n{render.bold(head)}  {step.step_type}  {step.line}")
+    click.echo(render.wrapped(step.description))
+    for warning in step.warnings:
+        click.echo(f"    {click.style('look twice', fg='red', bold=True)}: {warning}")
+    for name, value in step.details:
+        click.echo(_detail(name, value))
+    if step.diff:
+        click.echo(render.indented("\n".join(render.diff_lines(step.diff))))
+    click.echo(render.dim(f"    needs {step.needs}"))
+    click.echo(render.dim(f"    {step.digest}"))
+
+
+def _detail(name: str, value: str) -> str:
+    if "\n" in value.strip():
+        return f"    {name}:\n{render.indented(value.rstrip(), 6)}"
+    return f"    {name}: {value.rstrip()}"
+
+
+@click.command()
+@click.argument("plan")
+@options.as_json
+def status(*, plan: str, as_json: bool) -> None:
+    """For each step of PLAN: what happened, or what is missing and what would fix it."""
+    from runner.verbs import status as verb
+
+    with options.project() as project:
+        found = verb.status(project, plan)
+    if as_json:
+        render.as_json(found)
+    else:
+        _show_status(found)
+
+
+def _show_status(found: PlanStatus) -> None:
+    click.echo(render.bold(f"{found.plan}: {found.goal}"))
+    run = f"run {found.run} {found.run_status}" if found.run else "never run"
+    click.echo(f"  author {found.author or '-'}, {run}")
+    click.echo(f"  plan at {found.commit[:12]}, trusted {found.trusted}")
+    for step in found.steps:
+        _show_step_status(step)
+
+
+def _show_step_status(step: StepStatus) -> None:
+    by = f" (approved by {', '.join(step.approvers)})" if step.approvers else ""
+    click.echo(f"{render.mark(step.status)} {step.number} {step.id}  {step.status}{by}")
+    if step.status == "waiting":
+        click.echo(render.dim(f"    needs {step.needs}"))
+    for reason in step.reasons:
+        click.echo(render.reason_text(reason, "    "))
+
+
+@click.command()
+@click.argument("run")
+@click.option("--full", is_flag=True, help="Whole outputs, not only their beginning.")
+@options.as_json
+def log(*, run: str, full: bool, as_json: bool) -> None:
+    """Tell the story of RUN (`PLAN/N`, or `PLAN` for its newest run), from git alone."""
+    from runner.verbs import log as verb
+
+    with options.project() as project:
+        story = verb.log(project, run)
+    if as_json:
+        render.as_json(story)
+    else:
+        _show_log(story, full=full)
+
+
+def _show_log(story: RunStory, *, full: bool) -> None:
+    click.echo(render.bold(f"run {story.plan}/{story.run}: {story.status}"))
+    click.echo(f"  {story.goal}")
+    click.echo(f"  started {story.started_at} by {story.runner}, trusted {story.trusted}")
+    click.echo(f"  plan {story.plan_digest}")
+    for entry in story.entries:
+        _show_entry(entry, full=full)
+    unpriced = f" ({story.unpriced_calls} calls unpriced)" if story.unpriced_calls else ""
+    click.echo(f"cost {story.cost_usd} USD{unpriced}")
+
+
+def _show_entry(entry: Entry, *, full: bool) -> None:
+    name = entry.step or entry.kind
+    attempt = f", attempt {entry.attempt}" if entry.attempt > 1 else ""
+    click.echo(f"{render.mark(entry.status)} {name}  {entry.step_type}  {entry.status}{attempt}")
+    click.echo(render.dim(f"    {entry.commit[:12]} {entry.started_at} to {entry.ended_at}"))
+    facts = [
+        ("approved by", ", ".join(entry.approvers)),
+        ("changed", ", ".join(entry.changes)),
+        ("sandbox", entry.sandbox),
+        ("exit code", "" if entry.exit_code is None else str(entry.exit_code)),
+        ("cost", f"{entry.cost_usd} USD" if entry.cost_usd else ""),
+        ("error", entry.error),
+    ]
+    for label, value in facts:
+        if value:
+            click.echo(f"    {label}: {value}")
+    _show_output(entry.output, full=full)
+
+
+def _show_output(output: str, *, full: bool) -> None:
+    lines = output.rstrip().splitlines()
+    shown = lines if full else lines[:OUTPUT_LINES]
+    for line in shown:
+        click.echo(f"    | {line}")
+    if len(lines) > len(shown):
+        click.echo(f"    | … {len(lines) - len(shown)} more lines (--full)")

@@ -1,0 +1,139 @@
+"""Text and JSON of results, on stdout; talk and errors on stderr."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, is_dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runner.core.errors import InvalidDocument, PlanlockError, Problem, Reason, Refused
+from runner.core.text import visible
+
+
+def plain(value: Any) -> Any:
+    """Turn a result into what JSON can hold."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {key: plain(item) for key, item in asdict(value).items()}
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Decimal | Path) else value
+
+
+def as_json(value: Any) -> None:
+    click.echo(json.dumps(plain(value), ensure_ascii=False, indent=2))
+
+
+def talk(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def error(failure: PlanlockError, *, as_json: bool) -> None:
+    """Say what is wrong, where, and how to fix it."""
+    if as_json:
+        click.echo(json.dumps({"error": error_value(failure)}, ensure_ascii=False, indent=2))
+        return
+    if isinstance(failure, InvalidDocument):
+        for problem in failure.problems:
+            click.echo(problem_text(problem), err=True)
+        return
+    label = click.style(f"{_kind(failure)}[{failure.code}]", fg="red", bold=True)
+    click.echo(f"{label}: {visible(failure.message)}", err=True)
+    if isinstance(failure, Refused):
+        for reason in failure.reasons:
+            click.echo(reason_text(reason), err=True)
+    if failure.hint:
+        click.echo(f"  hint: {visible(failure.hint)}", err=True)
+
+
+def _kind(failure: PlanlockError) -> str:
+    return "refused" if isinstance(failure, Refused) else "error"
+
+
+def error_value(failure: PlanlockError) -> dict[str, Any]:
+    value: dict[str, Any] = {
+        "code": failure.code,
+        "message": failure.message,
+        "hint": failure.hint,
+        "exit_code": failure.exit_code,
+    }
+    if isinstance(failure, InvalidDocument):
+        value["problems"] = plain(failure.problems)
+    if isinstance(failure, Refused):
+        value["reasons"] = plain(failure.reasons)
+    return value
+
+
+def reason_text(reason: Reason, indent: str = "  ") -> str:
+    text = f"{indent}- {visible(reason.message)} [{reason.code}]"
+    return f"{text}\n{indent}  fix: {visible(reason.fix)}" if reason.fix else text
+
+
+def problem_text(problem: Problem) -> str:
+    """`file:line:column: path: message [code]`, with the fix on a line of its own."""
+    place = f"{problem.file}:{problem.line}:{problem.column}" if problem.line else problem.file
+    path = f" {problem.path}:" if problem.path else ""
+    text = visible(f"{place}:{path} {problem.message} [{problem.code}]")
+    return f"{text}\n  fix: {visible(problem.fix)}" if problem.fix else text
+
+
+MARKS = {
+    "completed": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "interrupted": ("!", "red"),
+    "skipped": ("↷", "yellow"),
+    "rejected": ("↷", "yellow"),
+    "ready": ("●", "green"),
+    "waiting": ("○", "yellow"),
+    "awaiting_approval": ("○", "yellow"),
+    "pending": ("·", "white"),
+    "running": ("▶", "cyan"),
+}
+
+
+def mark(status: str) -> str:
+    char, color = MARKS.get(status, ("?", "white"))
+    return click.style(char, fg=color)
+
+
+def bold(text: str) -> str:
+    return click.style(text, bold=True)
+
+
+def dim(text: str) -> str:
+    return click.style(text, dim=True)
+
+
+def diff_lines(lines: Iterable[str]) -> list[str]:
+    colors = {"+": "green", "-": "red", "@": "cyan"}
+    return [click.style(line, fg=colors.get(line[:1])) for line in lines]
+
+
+def indented(text: str, by: int = 4) -> str:
+    return textwrap.indent(text, " " * by, lambda _: True)
+
+
+def wrapped(text: str, by: int = 4) -> str:
+    width = max(40, min(100, shutil.get_terminal_size().columns) - by)
+    return indented(textwrap.fill(text, width), by)
+
+
+def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
+    """Align columns by width; `right` names the columns of numbers."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)

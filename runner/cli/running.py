@@ -1,0 +1,109 @@
+"""`run`, with live progress."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.cli import options, render
+from runner.core.text import visible
+
+if TYPE_CHECKING:
+    from runner.verbs.events import Event
+    from runner.verbs.execute import RunReport
+
+EXIT_CODES = {"completed": 0, "paused": 0, "awaiting_approval": 4, "failed": 5, "cancelled": 5}
+
+
+@click.command()
+@click.argument("plan")
+@click.option("--until", default="", metavar="STEP", help="Stop after this step.")
+@click.option("--step", "only_next", is_flag=True, help="Do just the next step.")
+@click.option("--retry", is_flag=True, help="Do the failed or interrupted step again.")
+@click.option("--new", "new", is_flag=True, help="Start another run, even if there is one.")
+@click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
+@click.pass_context
+def run(  # noqa: PLR0913  # one parameter per option
+    ctx: click.Context,
+    *,
+    plan: str,
+    until: str,
+    only_next: bool,
+    retry: bool,
+    new: bool,
+    as_json: bool,
+) -> None:
+    """Execute PLAN's approved steps on branch planlock/<id>/<n>, one commit each.
+
+    Goes on with the open run, or starts one. Stops with exit code 4 where an approval is
+    missing, with 5 where a step failed; running again goes on from there.
+    """
+    from runner.verbs import execute as verb
+
+    wish = verb.Options(until=until, only_next=only_next, retry=retry, new=new)
+    listener = _JsonLines() if as_json else _Progress()
+    with options.project() as project:
+        report = verb.run(project, plan, wish, listener)
+    if as_json:
+        click.echo(json.dumps({"kind": "report", **render.plain(report)}, ensure_ascii=False))
+    else:
+        _show_report(report)
+    ctx.exit(EXIT_CODES[report.status])
+
+
+def _show_report(report: RunReport) -> None:
+    click.echo(f"run {report.plan}/{report.run} {render.bold(report.status)}  {report.branch}")
+    for name, status in report.steps.items():
+        click.echo(f"{render.mark(status)} {name}  {status}")
+    if report.message:
+        click.echo(f"  {report.message}")
+    for reason in report.reasons:
+        click.echo(render.reason_text(reason))
+    if report.status in {"completed", "failed"}:
+        unpriced = f", {report.unpriced_calls} calls unpriced" if report.unpriced_calls else ""
+        click.echo(f"  cost {report.cost_usd} USD{unpriced}")
+
+
+class _JsonLines:
+    def __call__(self, event: Event) -> None:
+        click.echo(json.dumps(render.plain(event), ensure_ascii=False))
+        sys.stdout.flush()
+
+
+class _Progress:
+    """One line a step; while a command runs, its output line by line, and how long it took."""
+
+    def __init__(self) -> None:
+        self._since = 0.0
+        self._rest = ""
+
+    def __call__(self, event: Event) -> None:
+        name = f"[{event.number}/{event.total}] {event.step}"
+        if event.kind == "run_started":
+            render.talk(f"run {event.plan}/{event.run} on {event.text}")
+        elif event.kind == "step_started":
+            self._since, self._rest = time.monotonic(), ""
+            render.talk(f"{render.mark('running')} {name}  {visible(event.text)}")
+        elif event.kind == "output":
+            self._lines(event.text)
+        elif event.kind == "step_finished":
+            self._finish(event, name)
+        elif event.kind == "note":
+            render.talk(f"  note: {visible(event.text)}")
+
+    def _lines(self, text: str) -> None:
+        *whole, self._rest = (self._rest + text).split("\n")
+        for line in whole:
+            render.talk(f"    | {visible(line)}")
+
+    def _finish(self, event: Event, name: str) -> None:
+        if self._rest:
+            self._lines("\n")
+        took = f"  {time.monotonic() - self._since:.1f} s" if self._since else ""
+        why = f": {visible(event.text)}" if event.text else ""
+        render.talk(f"{render.mark(event.status)} {name}  {event.status}{why}{took}")
+        self._since = 0.0

@@ -1,0 +1,238 @@
+"""A governed repository, opened: repository, authority, home, ledger, sandbox, each on first use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from runner import schemas, settings
+from runner.core import paths, validation
+from runner.core.errors import (
+    AuthorityRefused,
+    KeyNotFound,
+    NotGoverned,
+    RepositoryUnsuitable,
+)
+from runner.core.policy import POLICY_PATH, SIGNERS_PATH, Policy, PolicyFile
+from runner.git import home, repository
+from runner.git.home import LOCAL, Home
+from runner.git.objects import ObjectStore, Signature
+from runner.git.repository import Repository
+from runner.git.signers import AllowedSigners
+from runner.git.signers import parse as parse_signers
+from runner.git.signing import FileSigner, SshSigner, usable_key
+
+if TYPE_CHECKING:
+    from runner.ledger.store import Ledger
+    from runner.models.scripted import ScriptedModel
+
+RUNNER_NAME = "planlock runner"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Authority:
+    """Policy and keys at one commit of the trusted ref."""
+
+    ref: str
+    commit: str
+    policy_file: PolicyFile
+    signers: AllowedSigners
+
+    @property
+    def policy(self) -> Policy:
+        return self.policy_file.policy
+
+    def __str__(self) -> str:
+        return f"{self.ref}@{self.commit[:12]}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What below the entry points may not be looked up: clock, randomness, environment, folder."""
+
+    now: Callable[[], datetime]
+    random: Callable[[int], bytes]
+    environment: Mapping[str, str]
+    folder: Path
+
+
+def real_world() -> World:
+    return World(
+        now=lambda: datetime.now(UTC).replace(microsecond=0),
+        random=os.urandom,
+        environment=dict(os.environ),
+        folder=Path.cwd(),
+    )
+
+
+class Project:
+    """Opens each part when it is first asked for; close it, or use it in a `with`."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._authorities: dict[str, Authority] = {}
+        self._open: list[Callable[[], None]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        while self._open:
+            self._open.pop()()
+
+    @cached_property
+    def repository(self) -> Repository:
+        return repository.discover(self.world.folder)
+
+    @cached_property
+    def settings(self) -> settings.Settings:
+        return settings.load(self.world.environment, self.repository.config)
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        store = ObjectStore(self.repository.git_dir, self.repository.objects)
+        self._open.append(store.close)
+        return store
+
+    @property
+    def git_dir(self) -> Path:
+        return self.repository.git_dir
+
+    @cached_property
+    def home(self) -> Home:
+        """The repository that arbitrates; raises NotGoverned where nobody ran init."""
+        url = self.settings.home if self.settings.home != LOCAL else None
+        ref = self.settings.trusted_ref
+        if ref is None and url is not None:
+            ref = home.remote_default_branch(url)
+        if ref is None:
+            message = "finding the trusted ref: git configuration names none"
+            raise NotGoverned(message, hint="planlock init")
+        return Home(git_dir=self.git_dir, url=url, trusted_ref=ref)
+
+    def authority(self) -> Authority:
+        """Policy and keys as they are trusted now; the home is fetched by the caller."""
+        if self.repository.shallow:
+            raise AuthorityRefused(
+                "reading the trusted history: this clone is shallow",
+                hint="git fetch --unshallow",
+            )
+        return self.authority_at(self.home.trusted())
+
+    def authority_at(self, commit: str) -> Authority:
+        """Policy and keys at a commit; raises NotGoverned or InvalidDocument."""
+        if commit not in self._authorities:
+            self._authorities[commit] = self._read_authority(commit)
+        return self._authorities[commit]
+
+    def _read_authority(self, commit: str) -> Authority:
+        ref = self.home.trusted_ref
+        tree = self.store.commit(commit).tree
+        policy = self.store.file(tree, POLICY_PATH)
+        keys = self.store.file(tree, SIGNERS_PATH)
+        if policy is None or keys is None:
+            gone = POLICY_PATH if policy is None else SIGNERS_PATH
+            message = f"reading {gone} at {ref}@{commit[:12]}: no such file there"
+            raise NotGoverned(message, hint="planlock init, then commit plans/ on that branch")
+        where = f"{ref}@{commit[:12]}:"
+        _, policy_file = validation.read_policy(
+            policy, file=where + POLICY_PATH, schema=schemas.load("policy")
+        )
+        return Authority(
+            ref=ref,
+            commit=commit,
+            policy_file=policy_file,
+            signers=parse_signers(keys, file=where + SIGNERS_PATH),
+        )
+
+    @cached_property
+    def person(self) -> SshSigner:
+        """The caller's SSH key; raises KeyNotFound."""
+        configured = self.settings.key
+        default = self.settings.user_home / ".ssh" / "id_ed25519"
+        found = usable_key([configured] if configured else [default])
+        if found is None:
+            message = f"looking for your SSH key: {configured or default} does not exist"
+            raise KeyNotFound(message, hint="planlock key new")
+        return SshSigner(found, env=dict(self.world.environment))
+
+    @property
+    def runner_key_path(self) -> Path:
+        return self.settings.runner_key or self.repository.state / "runner_key"
+
+    @cached_property
+    def runner(self) -> FileSigner:
+        """The runner's own key; raises KeyNotFound where init has not made one."""
+        if not self.runner_key_path.exists():
+            message = f"looking for the runner's key: {self.runner_key_path} does not exist"
+            raise KeyNotFound(message, hint="planlock init")
+        return FileSigner(self.runner_key_path)
+
+    def runner_name(self, authority: Authority) -> str:
+        """The principal of the runner's key; raises KeyNotFound where the authority lists none."""
+        found = authority.signers.find(
+            self.runner.public_key, namespace="planlock-run", at=self.world.now()
+        )
+        if found.principal is None:
+            message = f"the runner's key does not count at {authority}: {found.reason}"
+            raise KeyNotFound(message, hint="planlock init, then commit plans/allowed_signers")
+        return found.principal
+
+    def identity(self) -> Signature:
+        """The caller as git knows them; raises RepositoryUnsuitable without name or email."""
+        name, email = self.settings.user_name, self.settings.user_email
+        if not name or not email:
+            raise RepositoryUnsuitable(
+                "making a commit: git does not know your name and email",
+                hint='git config user.name "Ada" && git config user.email ada@example.com',
+            )
+        return Signature(name=_plain(name), email=_plain(email), when=self._seconds())
+
+    def runner_identity(self, principal: str) -> Signature:
+        return Signature(name=RUNNER_NAME, email=_plain(principal), when=self._seconds())
+
+    def _seconds(self) -> int:
+        return int(self.world.now().timestamp())
+
+    @cached_property
+    def model(self) -> ScriptedModel:
+        from runner.models import scripted
+
+        return scripted.load(self.settings.model_script)
+
+    @cached_property
+    def ledger_url(self) -> str:
+        from runner.ledger.database import sqlite_url
+
+        return self.settings.ledger_url or sqlite_url(self.repository.state / "ledger.sqlite")
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        from runner.ledger.store import Ledger
+
+        ledger = Ledger(self.ledger_url, project=self.authority().policy.repository)
+        self._open.append(ledger.close)
+        return ledger
+
+    def work_folder(self, plan: str, run: int) -> Path:
+        """Where the files of a run lie on this machine."""
+        return self.repository.state / "work" / paths.check_path(plan) / str(run)
+
+
+def _plain(text: str) -> str:
+    """Leave out what would break a commit's header lines."""
+    return "".join(char for char in text if char not in "<>\n\0").strip()

@@ -1,0 +1,280 @@
+"""Gather from git what the gate decides on: plan, provenance, votes, runs so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from runner import schemas
+from runner.core import validation
+from runner.core.approval import NAMESPACE, Approval, Vote
+from runner.core.documents import Document
+from runner.core.errors import InvalidDocument, NotFound, Reason
+from runner.core.gate import Provenance, SoFar
+from runner.core.plan import PlanFile
+from runner.core.run import RunFile, digest_bytes, plan_branch, plan_folder
+from runner.git import history, refs, sshsig
+from runner.git.objects import FOLDER, Commit, ObjectStore
+from runner.git.refs import ZERO
+from runner.git.sshsig import BadSignature
+from runner.project import Authority, Project
+from runner.verbs import runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanAt:
+    """A plan as one commit has it; `on_branch` is False for a plan on the trusted ref."""
+
+    commit: str
+    file: PlanFile
+    document: Document
+    on_branch: bool
+
+    @property
+    def id(self) -> str:
+        return self.file.plan.id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """All that the gate needs apart from the step and the run: made anew before every step."""
+
+    authority: Authority
+    plan: PlanAt
+    votes: tuple[Vote, ...]
+    vote_paths: Mapping[str, tuple[tuple[str, str], ...]]
+    provenance: Provenance
+
+
+def plan_path(plan: str) -> str:
+    return f"{plan_folder(plan)}/plan.yaml"
+
+
+def find_plan(project: Project, plan: str) -> PlanAt:
+    """Read a plan from its branch in the home, else from the trusted ref; raises NotFound."""
+    tip = project.home.plan_tip(plan)
+    commit = tip or project.home.trusted()
+    found = plan_at(project.store, commit, plan, on_branch=tip is not None)
+    if found is None:
+        where = f"branch {plan_branch(plan)}" if tip else f"{project.home.trusted_ref}"
+        message = f"looking for plan {plan!r}: {where} has no {plan_path(plan)}"
+        raise NotFound(message, hint=_plan_hint(project, plan))
+    return found
+
+
+def _plan_hint(project: Project, plan: str) -> str:
+    local = refs.read(project.git_dir, plan_branch(plan))
+    if project.home.url and local:
+        return f"git push {project.home.url} {plan_branch(plan)}"
+    known = sorted(
+        ref.removeprefix("refs/heads/plan/")
+        for ref in refs.under(project.git_dir, "refs/heads/plan/")
+    )
+    return f"plans here: {', '.join(known)}" if known else "planlock new GOAL"
+
+
+def plan_at(store: ObjectStore, commit: str, plan: str, *, on_branch: bool) -> PlanAt | None:
+    """Read a plan file at a commit; raises InvalidDocument where it is not valid."""
+    data = store.file(store.commit(commit).tree, plan_path(plan))
+    if data is None:
+        return None
+    document, file = validation.read_plan(
+        data, file=f"{commit[:12]}:{plan_path(plan)}", schema=schemas.load("plan")
+    )
+    return PlanAt(commit=commit, file=file, document=document, on_branch=on_branch)
+
+
+def every_plan(project: Project) -> Iterator[PlanAt]:
+    """Every readable plan: those on branches, and those on the trusted ref."""
+    names = {
+        ref.removeprefix("refs/heads/plan/")
+        for ref in refs.under(project.git_dir, "refs/heads/plan/")
+    }
+    folder = project.store.entry(project.store.commit(project.home.trusted()).tree, "plans")
+    if folder is not None and folder.mode == FOLDER:
+        entries = project.store.tree(folder.oid)
+        names |= {name for name, entry in entries.items() if entry.mode == FOLDER}
+    for name in sorted(names):
+        try:
+            yield find_plan(project, name)
+        except (NotFound, InvalidDocument):
+            continue  # not a plan; `validate` and the audit tell
+
+
+def gather(
+    project: Project, plan: PlanAt, *, now: datetime, extra_tips: Iterable[str] = ()
+) -> Evidence:
+    """Read authority, approvals and the plan's origin as they are now."""
+    authority = project.authority()
+    provenance = provenance_of(project, plan, authority, now)
+    base = plan.file.plan.base
+    if base is None or project.store.look_up(base) is None:
+        none: Mapping[str, tuple[tuple[str, str], ...]] = {}
+        return Evidence(
+            authority=authority, plan=plan, votes=(), vote_paths=none, provenance=provenance
+        )
+    tips = [plan.commit, authority.commit, *extra_tips, *_run_tips(project, plan.id)]
+    votes, places = read_votes(project, plan.id, base=base, tips=tips, authority=authority, at=now)
+    return Evidence(
+        authority=authority, plan=plan, votes=votes, vote_paths=places, provenance=provenance
+    )
+
+
+def _run_tips(project: Project, plan: str) -> list[str]:
+    return list(refs.under(project.git_dir, f"refs/heads/planlock/{plan}/").values())
+
+
+def read_votes(  # noqa: PLR0913  # each is a different part of the question
+    project: Project,
+    plan: str,
+    *,
+    base: str,
+    tips: Sequence[str],
+    authority: Authority,
+    at: datetime,
+) -> tuple[tuple[Vote, ...], dict[str, tuple[tuple[str, str], ...]]]:
+    """Read every approval record ever added, verified; also where each record's files lie."""
+    folder = f"{plan_folder(plan)}/approvals"
+    added = history.versions(project.git_dir, tips, base=base, folder=folder)
+    files: dict[str, set[str]] = {}
+    for each in added:
+        files.setdefault(each.path, set()).add(each.oid)
+    votes: dict[str, Vote] = {}
+    places: dict[str, tuple[tuple[str, str], ...]] = {}
+    for path in sorted(files):
+        for oid in sorted(files[path]) if path.endswith(".yaml") else ():
+            data = project.store.blob(oid)
+            signatures = sorted(files.get(f"{path}.sig", ()))
+            found = _vote(project, data, path, signatures, authority=authority, at=at)
+            if found:
+                vote, used = found
+                votes[vote.digest] = vote
+                places[vote.digest] = ((path, oid), (f"{path}.sig", used))
+    return tuple(votes.values()), places
+
+
+def _vote(  # noqa: PLR0913  # each is a different part of the question
+    project: Project,
+    data: bytes,
+    path: str,
+    signatures: Sequence[str],
+    *,
+    authority: Authority,
+    at: datetime,
+) -> tuple[Vote, str] | None:
+    try:
+        _, record = validation.read_approval(data, file=path, schema=schemas.load("approval"))
+    except InvalidDocument:
+        return None  # no decision can be read from it; the audit lists it
+    best: tuple[Vote, str] | None = None
+    for oid in signatures or [ZERO]:
+        armored = project.store.blob(oid) if oid != ZERO else b""
+        vote = judge_signature(record, data, armored, authority=authority, at=at)
+        if best is None or (vote.current and not best[0].current):
+            best = vote, oid
+    return best
+
+
+def judge_signature(
+    record: Approval, data: bytes, armored: bytes, *, authority: Authority, at: datetime
+) -> Vote:
+    """Verify one record's signature: the key decides who it was."""
+    digest = digest_bytes(data)
+    try:
+        key = sshsig.verify(armored, data, namespace=NAMESPACE)
+    except BadSignature as error:
+        return Vote(
+            record=record,
+            digest=digest,
+            principal=None,
+            assurance=None,
+            current=False,
+            trouble=f"signature: {error.reason}" if armored else "no signature beside it",
+        )
+    verdict = authority.signers.find(key, namespace=NAMESPACE, at=at)
+    return Vote(
+        record=record,
+        digest=digest,
+        principal=verdict.principal or authority.signers.listed(key),
+        assurance="key" if verdict.principal else None,
+        current=verdict.principal is not None,
+        trouble=verdict.reason,
+    )
+
+
+def provenance_of(
+    project: Project, plan: PlanAt, authority: Authority, now: datetime
+) -> Provenance:
+    """Tell who made the plan, and what is wrong with where it stands."""
+    base = plan.file.plan.base
+    if base is None:
+        return Provenance()
+    if project.store.look_up(base) is None or not history.is_ancestor(
+        project.git_dir, base, authority.commit
+    ):
+        message = f"base {base[:12]} is not on the trusted history {authority}"
+        fix = f"planlock propose --refresh {plan.id}"
+        reason = Reason(code="base_untrusted", message=message, fix=fix)
+        return Provenance(problems=(reason,))
+    commits = history.commits_touching(
+        project.git_dir, plan.commit, base=base, path=plan_path(plan.id)
+    )
+    signers, unsigned = set(), []
+    for oid in commits:
+        who = commit_signer(project.store.commit(oid), authority, now)
+        if who is None or authority.policy.person(who) is None:
+            unsigned.append(oid)
+        else:
+            signers.add(who)
+    return Provenance(
+        signers=frozenset(signers),
+        unsigned=tuple(unsigned),
+        problems=tuple(_strays(project, plan, base)),
+    )
+
+
+def commit_signer(commit: Commit, authority: Authority, at: datetime) -> str | None:
+    """The principal whose key signed a commit (namespace `git`); names in it prove nothing."""
+    if commit.signature is None:
+        return None
+    try:
+        key = sshsig.verify(commit.signature, commit.signed_part, namespace="git")
+    except BadSignature:
+        return None
+    return authority.signers.find(key, namespace="git", at=at).principal
+
+
+def _strays(project: Project, plan: PlanAt, base: str) -> list[Reason]:
+    """Paths beside the plan that differ from `base`: an input that nobody approved."""
+    own = f"{plan_folder(plan.id)}/" if plan.on_branch else "plans/"
+    store = project.store
+    changed = history.changed_paths(
+        project.git_dir, store.commit(base).tree, store.commit(plan.commit).tree
+    )
+    strays = sorted(path for path in changed if not path.startswith(own))
+    if not strays:
+        return []
+    names = ", ".join(strays[:5]) + (", …" if len(strays) > 5 else "")
+    message = f"stale: {plan.commit[:12]} differs from base {base[:12]} outside {own}: {names}"
+    fix = f"planlock propose --refresh {plan.id}"
+    return [Reason(code="stale", message=message, fix=fix)]
+
+
+def so_far(run: RunFile | None, others: Iterable[RunFile], number: int) -> SoFar:
+    """Sum up this run and the use of approvals by all runs of the plan."""
+    every = [*others, *([run] if run else [])]
+    uses: dict[str, set[int]] = {}
+    spent: dict[str, Decimal] = {}
+    for each in every:
+        for digest in runs.used_approvals(each):
+            uses.setdefault(digest, set()).add(each.header.run)
+            spent[digest] = spent.get(digest, Decimal(0)) + each.cost.usd
+    return SoFar(
+        run=number,
+        skipped=run.skipped() if run else (),
+        spent=run.cost.usd if run else Decimal(0),
+        uses={digest: frozenset(numbers) for digest, numbers in uses.items()},
+        spent_under=spent,
+    )

@@ -1,0 +1,412 @@
+"""`run`: execute the approved steps of a plan, in order, one commit each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from runner.core.errors import (
+    AuthorityRefused,
+    BranchBusy,
+    Reason,
+    SandboxUnavailable,
+    UsageError,
+)
+from runner.core.gate import Answer, Decision, Question, decide
+from runner.core.plan import Step, typed_input
+from runner.core.run import (
+    check_transition,
+    run_status,
+    statuses,
+)
+from runner.core.values import time_text, usd
+from runner.git import history
+from runner.git.worktree import WorkTree
+from runner.project import Project
+from runner.sandbox.commands import find_backend
+from runner.sandbox.contract import Backend
+from runner.steps import registry
+from runner.verbs import evidence, ledger_sync, performing, publishing, recording, runs, session
+from runner.verbs.events import Listener
+from runner.verbs.evidence import Evidence
+from runner.verbs.performing import Performer
+from runner.verbs.session import Session
+
+DONE = frozenset({"completed", "skipped"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """`until` names the last step to do, `only_next` does just one, `retry` redoes a failed one."""
+
+    until: str = ""
+    only_next: bool = False
+    retry: bool = False
+    new: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunReport:
+    """How far a run got: `status` is the run's state, `reasons` say why it stopped."""
+
+    plan: str
+    run: int
+    branch: str
+    commit: str
+    status: str
+    steps: Mapping[str, str]
+    reasons: tuple[Reason, ...]
+    stopped_at: str
+    message: str
+    cost_usd: str
+    unpriced_calls: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stop:
+    """Why the loop ended."""
+
+    status: str
+    step: str = ""
+    reasons: tuple[Reason, ...] = ()
+    message: str = ""
+
+
+def run(project: Project, plan_id: str, options: Options, listener: Listener) -> RunReport:
+    """Go on with the plan's open run, or start one; raises Refused, RunHeld, OutsideError."""
+    project.home.fetch(plan_id)
+    plan = evidence.find_plan(project, plan_id)
+    if options.until and plan.file.index(options.until) is None:
+        known = ", ".join(step.id for step in plan.file.plan.steps)
+        raise UsageError(f"plan {plan_id} has no step {options.until!r}", hint=f"steps: {known}")
+    found = evidence.gather(project, plan, now=project.world.now())
+    held = _open(project, found, options, listener)
+    if isinstance(held, RunReport):
+        return held
+    try:
+        stop = _loop(held, options)
+    finally:
+        held.release()
+    return _report(held, stop)
+
+
+def _open(
+    project: Project, found: Evidence, options: Options, listener: Listener
+) -> Session | RunReport:
+    plan_id = found.plan.id
+    known = runs.of_plan(project, plan_id)
+    latest = max(known, default=0)
+    if latest and not options.new:
+        ended = runs.load_run(project.store, known[latest], plan_id, latest)
+        if ended.ended:
+            return _ended_report(project, found, latest, known[latest])
+        return session.take_over(project, plan_id, latest, found=found, listener=listener)
+    others = session.load_others(project, plan_id, latest + 1)
+    session.first_refusal(found, others, latest + 1, project.world.now())
+    try:
+        return session.create(project, found, latest + 1, listener)
+    except BranchBusy:
+        # somebody started this run at the same moment: they hold it, or have finished it
+        project.home.fetch(plan_id)
+        return _open(project, found, replace(options, new=False), listener)
+
+
+def _ended_report(project: Project, found: Evidence, number: int, tip: str) -> RunReport:
+    plan_id = found.plan.id
+    ended = runs.load_run(project.store, tip, plan_id, number)
+    at_run = evidence.plan_at(project.store, tip, plan_id, on_branch=True) or found.plan
+    names = [step.id for step in at_run.file.plan.steps]
+    return RunReport(
+        plan=plan_id,
+        run=number,
+        branch=f"planlock/{plan_id}/{number}",
+        commit=tip,
+        status=run_status(ended, names),
+        steps=statuses(ended, names),
+        reasons=(),
+        stopped_at="",
+        message=f"run {plan_id}/{number} has ended; start another with --new",
+        cost_usd=usd(ended.cost.usd),
+        unpriced_calls=ended.cost.unpriced,
+    )
+
+
+def _loop(held: Session, options: Options) -> Stop:
+    held.tree = WorkTree(held.project.work_folder(held.plan.id, held.number), held.project.store)
+    held.tree.fill(held.project.store.commit(held.tip).tree, held.tip)
+    held.tell("run_started", text=held.branch.removeprefix("refs/heads/"))
+    _settle_intent(held)
+    while True:
+        step = _next(held)
+        if step is None:
+            return _close(held)
+        stop = _one(held, step, options)
+        if stop is not None:
+            return stop
+        if options.only_next or options.until == held.plan.file.plan.steps[step].id:
+            return Stop(status="paused", message="stopped here as asked")
+
+
+def _next(held: Session) -> int | None:
+    """The first step whose latest record is neither completed nor skipped."""
+    for number, step in enumerate(held.plan.file.plan.steps):
+        record = held.run.latest(step.id)
+        if record is None or record.status not in DONE:
+            return number
+    return None
+
+
+def _settle_intent(held: Session) -> None:
+    """A command that had started and left no record is recorded as interrupted, not repeated."""
+    lease = held.lease
+    number = held.plan.file.index(lease.step) if lease.step else None
+    if number is None:
+        return
+    step = held.plan.file.plan.steps[number]
+    latest = held.run.latest(step.id)
+    if (latest is not None and latest.attempt >= lease.attempt) or _idempotent(held, step):
+        return
+    error = {"code": "interrupted", "message": "the runner ended while the command was running"}
+    value = publishing.step_value(held, number, status="interrupted", attempt=lease.attempt)
+    value |= {"started_at": time_text(lease.taken_at), "error": error}
+    publishing.publish_record(held, step.id, value, {}, status="interrupted", number=number)
+    held.tell("step_finished", step=number, status="interrupted", text=error["message"])
+
+
+def _idempotent(held: Session, step: Step) -> bool:
+    authority = held.project.authority()
+    return registry.find(step.step_type, authority.policy.plugins).idempotent
+
+
+def _one(held: Session, number: int, options: Options) -> Stop | None:
+    """Ask the gate about a step and do what it says; a Stop ends this call."""
+    step = held.plan.file.plan.steps[number]
+    latest = held.run.latest(step.id)
+    if latest is not None and step.id not in held.retried:
+        if not options.retry:
+            return _still_failed(held, number, latest.status)
+        held.retried.add(step.id)
+    found = _fresh_evidence(held)
+    if isinstance(found, Stop):
+        return found
+    if held.plan.file.index(step.id) != number:
+        return None  # an adopted plan moved the step; look again
+    question = held.question(found, number)
+    decision = decide(question)
+    if decision.answer is Answer.REJECTED:
+        _skip(held, number, found, decision)
+        return None
+    reasons = decision.reasons if decision.answer is Answer.REFUSED else ()
+    backend, more = _prepare(held, question, decision) if not reasons else (None, ())
+    if reasons or more:
+        return _wait(held, number, (*reasons, *more))
+    return _perform(held, number, found, question, decision, backend)
+
+
+def _still_failed(held: Session, number: int, status: str) -> Stop:
+    step = held.plan.file.plan.steps[number]
+    reason = Reason(
+        code="step_failed",
+        message=f"step {number + 1} {step.id} {status} and is not repeated by itself",
+        fix=f"planlock run {held.plan.id} --retry",
+    )
+    return Stop(status="failed", step=step.id, reasons=(reason,))
+
+
+def _wait(held: Session, number: int, reasons: tuple[Reason, ...]) -> Stop:
+    step = held.plan.file.plan.steps[number]
+    held.tell("waiting", step=number, status="awaiting_approval")
+    return Stop(status="awaiting_approval", step=step.id, reasons=reasons)
+
+
+def _fresh_evidence(held: Session) -> Evidence | Stop:
+    """Read authority, plan branch and approvals as they are now; adopt a plan that only grew."""
+    project = held.project
+    project.home.fetch(held.plan.id)
+    plan = evidence.find_plan(project, held.plan.id)
+    found = evidence.gather(project, plan, now=held.now(), extra_tips=[held.tip])
+    last = _last_authority(held)
+    if not history.is_ancestor(project.git_dir, last, found.authority.commit):
+        message = f"the trusted ref moved backwards: {last[:12]} was used, now {found.authority}"
+        raise AuthorityRefused(message, hint="planlock audit")
+    if plan.file.digests == held.plan.file.digests:
+        held.plan = replace(plan, file=held.plan.file)
+        return found
+    return _adopt(held, found)
+
+
+def _last_authority(held: Session) -> str:
+    used = [each.record.gate.authority for each in held.run.records if each.record.gate]
+    return used[-1] if used else held.run.header.authority
+
+
+def _adopt(held: Session, found: Evidence) -> Evidence | Stop:
+    changed = _changed_recorded_steps(held, found)
+    if changed or found.plan.file.plan.base != held.plan.file.plan.base:
+        names = ", ".join(changed) or "the base"
+        reason = Reason(
+            code="stale",
+            message=f"the plan changed under this run: {names} is not what was recorded",
+            fix=f"planlock run {held.plan.id} --new",
+        )
+        return Stop(
+            status="awaiting_approval", step=changed[0] if changed else "", reasons=(reason,)
+        )
+    path = evidence.plan_path(held.plan.id)
+    entry = held.project.store.entry(held.project.store.commit(found.plan.commit).tree, path)
+    value = {
+        "kind": "amendment",
+        "started_at": time_text(held.now()),
+        "ended_at": time_text(held.now()),
+        "executor": recording.executor(),
+        "status": "completed",
+        "plan_digest": found.plan.file.digest,
+    }
+    held.plan = found.plan
+    publishing.publish_record(held, "plan", value, {path: entry}, status="completed", number=None)
+    held.tell("note", text=f"adopted the plan of {found.plan.commit[:12]}")
+    return found
+
+
+def _changed_recorded_steps(held: Session, found: Evidence) -> list[str]:
+    new = found.plan.file
+    names = {step.id: new.digests[n] for n, step in enumerate(new.plan.steps)}
+    recorded = [each.record.step for each in held.run.records if each.record.step]
+    return list(dict.fromkeys(step.id for step in recorded if names.get(step.id) != step.digest))
+
+
+def _prepare(
+    held: Session, question: Question, decision: Decision
+) -> tuple[Backend | None, tuple[Reason, ...]]:
+    """Find a sandbox for a command, money for a question; reasons where there is none."""
+    step = question.plan.plan.steps[question.step]
+    if step.step_type == "run_command":
+        try:
+            return find_backend(question.policy.policy.sandbox.require), ()
+        except SandboxUnavailable as error:
+            return None, (Reason(code=error.code, message=error.message, fix=error.hint),)
+    return None, _money_reasons(held, question, decision)
+
+
+def _money_reasons(held: Session, question: Question, decision: Decision) -> tuple[Reason, ...]:
+    price = _price(held, question.plan.plan.steps[question.step])
+    if price == 0:
+        return ()
+    left = ledger_sync.money_left(held.project, question.policy.policy, held.now())
+    bounds = [each for each in (decision.money, left) if each is not None]
+    if bounds and price > min(bounds):
+        message = (
+            f"the step may cost {usd(price)} USD; {usd(max(min(bounds), Decimal(0)))} are left"
+        )
+        return (Reason(code="budget_exceeded", message=message, fix="raise the budget by review"),)
+    return ()
+
+
+def _price(held: Session, step: Step) -> Decimal:
+    instruction = step.input.get("instruction")
+    if step.step_type not in {"analyze", "summarize"} or not isinstance(instruction, str):
+        return Decimal(0)
+    return held.project.model.price(instruction)
+
+
+def _perform(  # noqa: PLR0913, PLR0917  # the parts of one execution
+    held: Session,
+    number: int,
+    found: Evidence,
+    question: Question,
+    decision: Decision,
+    backend: Backend | None,
+) -> Stop | None:
+    step = held.plan.file.plan.steps[number]
+    latest = held.run.latest(step.id)
+    attempt = (latest.attempt if latest else 0) + 1
+    check_transition(latest.status if latest else "pending", "running")
+    seconds = performing.expected_seconds(typed_input(step))
+    held.intend(found, step=step.id, attempt=attempt, seconds=seconds, usd=usd(_price(held, step)))
+    started = held.now()
+    held.tell("step_started", step=number, text=step.description)
+    performer = Performer(held, step, question=question, decision=decision)
+    done = performer.perform(backend, _streamer(held, number))
+    status = "failed" if done.output.failure else "completed"
+    check_transition("running", status)
+    value = publishing.step_value(held, number, status=status, attempt=attempt)
+    value["started_at"] = time_text(started)
+    value["gate"] = recording.gate_block(found, decision)
+    value |= publishing.output_block(done)
+    entries = {
+        **done.entries,
+        **publishing.call_files(held, done),
+        **publishing.approval_files(held, found, decision),
+    }
+    publishing.publish_record(held, step.id, value, entries, status=status, number=number)
+    failure = done.output.failure
+    held.tell("step_finished", step=number, status=status, text=failure.message if failure else "")
+    if failure is None:
+        return None
+    reason = Reason(
+        code=failure.code, message=failure.message, fix=f"planlock run {held.plan.id} --retry"
+    )
+    return Stop(status="failed", step=step.id, reasons=(reason,))
+
+
+def _streamer(held: Session, number: int) -> Callable[[bytes], None]:
+    def stream(data: bytes) -> None:
+        held.tell("output", step=number, text=data.decode("utf-8", "replace"))
+
+    return stream
+
+
+def _skip(held: Session, number: int, found: Evidence, decision: Decision) -> None:
+    step = held.plan.file.plan.steps[number]
+    latest = held.run.latest(step.id)
+    check_transition(latest.status if latest else "pending", "skipped")
+    value = publishing.step_value(
+        held, number, status="skipped", attempt=latest.attempt if latest else 1
+    )
+    value |= {"kind": "skip", "gate": recording.gate_block(found, decision)}
+    publishing.publish_record(held, step.id, value, {}, status="skipped", number=number)
+    held.tell("step_finished", step=number, status="skipped", text=decision.reasons[0].message)
+
+
+def _close(held: Session) -> Stop:
+    now = time_text(held.now())
+    cost = held.run.cost
+    value = {
+        "kind": "end",
+        "started_at": now,
+        "ended_at": now,
+        "executor": recording.executor(),
+        "status": "completed",
+        "plan_digest": held.plan.file.digest,
+        "total": {
+            "cost_usd": usd(cost.usd),
+            "input_tokens": cost.input_tokens,
+            "output_tokens": cost.output_tokens,
+            "calls": cost.calls,
+            "unpriced": cost.unpriced,
+        },
+    }
+    publishing.publish_record(held, "end", value, {}, status="completed", number=None)
+    held.tell("run_finished", status="completed")
+    return Stop(status="completed")
+
+
+def _report(held: Session, stop: Stop) -> RunReport:
+    names = [step.id for step in held.plan.file.plan.steps]
+    steps = statuses(held.run, names)
+    if stop.status == "awaiting_approval" and stop.step in steps:
+        steps[stop.step] = "awaiting_approval"
+    return RunReport(
+        plan=held.plan.id,
+        run=held.number,
+        branch=held.branch.removeprefix("refs/heads/"),
+        commit=held.tip,
+        status=stop.status,
+        steps=steps,
+        reasons=stop.reasons,
+        stopped_at=stop.step,
+        message=stop.message,
+        cost_usd=usd(held.run.cost.usd),
+        unpriced_calls=held.run.cost.unpriced,
+    )

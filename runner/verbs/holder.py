@@ -1,0 +1,45 @@
+"""Who runs on this machine: a name for this process, and whether a named one still lives."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+FREE = "nobody"
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+    except OSError:
+        return "unknown"
+
+
+def _started(pid: int) -> str:
+    """The start time of a process in clock ticks since boot, which no later process shares."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[19]
+
+
+def this_process() -> str:
+    host = "".join(char for char in platform.node() if char.isalnum() or char in ".-") or "host"
+    return f"{host}/{_boot()}/{os.getpid()}/{_started(os.getpid())}"
+
+
+def gone(holder: str) -> bool:
+    """Whether the holder is free, or a process of this very boot that no longer exists."""
+    if holder == FREE:
+        return True
+    parts = holder.split("/")
+    mine = this_process().split("/")
+    if len(parts) != len(mine) or parts[:2] != mine[:2] or parts[1] == "unknown":
+        return False
+    return not parts[2].isdigit() or _started(int(parts[2])) != parts[3]
+
+
+def mine(holder: str) -> bool:
+    return holder == this_process()

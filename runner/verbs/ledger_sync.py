@@ -1,0 +1,99 @@
+"""Keep the ledger in step with git: one run at a time while running, all of them on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+
+from runner.core.errors import GitError
+from runner.core.plan import PlanFile
+from runner.core.policy import Policy
+from runner.core.run import RunFile
+from runner.ledger.projection import ProjectedRun, Row, approval_row
+from runner.project import Project
+from runner.verbs import cost, evidence, ledger, runs
+from runner.verbs.ledger import CatchUpReport, CheckReport, RebuildReport
+
+
+def put_run(project: Project, *, ref: str, commit: str, plan: PlanFile, run: RunFile) -> None:
+    """Write a run's rows; raises LedgerError, and the run goes on without."""
+    found = ProjectedRun(ref=ref, commit=commit, plan=plan, run=run)
+    repository = run.header.repository
+    project.ledger.put(found.rows(repository), ref=ref, commit=commit)
+
+
+def projected_runs(project: Project) -> Iterator[ProjectedRun]:
+    """Every run of this repository as its branch tells it."""
+    for plan_id, number, ref, commit in runs.every(project):
+        yield _projected(project, plan_id, number, ref=ref, commit=commit)
+
+
+def _projected(
+    project: Project, plan_id: str, number: int, *, ref: str, commit: str
+) -> ProjectedRun:
+    plan = evidence.plan_at(project.store, commit, plan_id, on_branch=True)
+    if plan is None:
+        raise GitError(f"reading run {plan_id}/{number}: {ref} holds no plan")
+    run = runs.load_run(project.store, commit, plan_id, number)
+    return ProjectedRun(ref=ref, commit=commit, plan=plan.file, run=run)
+
+
+def approval_rows(project: Project) -> Iterator[Row]:
+    """Every decision ever recorded on the plans' branches, their runs and the trusted ref."""
+    authority = project.authority()
+    for plan in evidence.every_plan(project):
+        if plan.file.plan.base is None:
+            continue
+        votes = evidence.gather(project, plan, now=project.world.now()).votes
+        for vote in sorted(votes, key=lambda each: each.digest):
+            yield approval_row(
+                repository=authority.policy.repository,
+                record=vote.record,
+                digest=vote.digest,
+                signer=vote.principal,
+                assurance=vote.assurance,
+            )
+
+
+def catch_up(project: Project) -> CatchUpReport:
+    """Project what moved since the ledger last looked; raises LedgerError."""
+    known = {ref: (plan, run, commit) for plan, run, ref, commit in runs.every(project)}
+
+    def read(ref: str) -> ProjectedRun:
+        plan, run, commit = known[ref]
+        return _projected(project, plan, run, ref=ref, commit=commit)
+
+    tips = {ref: commit for ref, (_, _, commit) in known.items()}
+    return ledger.catch_up(tips, list(approval_rows(project)), project.ledger, read=read)
+
+
+def rebuild(project: Project) -> RebuildReport:
+    """Drop what git can bring back, and bring it back."""
+    every = list(projected_runs(project))
+    return ledger.rebuild(every, list(approval_rows(project)), project.ledger)
+
+
+def check(project: Project) -> CheckReport:
+    """Compare the ledger with git, row by row."""
+    return ledger.check(projected_runs(project), list(approval_rows(project)), project.ledger)
+
+
+def money_left(project: Project, policy: Policy, now: datetime) -> Decimal | None:
+    """What the day's and the project's budgets leave, by this ledger; None without such budgets.
+
+    Raises LedgerError where it cannot be known: an unknown sum is not a free one.
+    """
+    budgets = policy.budgets
+    if budgets.day_usd is None and budgets.project_usd is None:
+        return None
+    catch_up(project)
+    today = f"{now:%Y-%m-%d}"
+    bounds = []
+    by_day = {row.key: row.usd for row in cost.report(project.ledger, by="day").rows}
+    spent = sum((each or Decimal(0) for each in by_day.values()), Decimal(0))
+    if budgets.day_usd is not None:
+        bounds.append(Decimal(budgets.day_usd) - (by_day.get(today) or Decimal(0)))
+    if budgets.project_usd is not None:
+        bounds.append(Decimal(budgets.project_usd) - spent)
+    return min(bounds)

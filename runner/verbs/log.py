@@ -1,0 +1,103 @@
+"""`log`: the story of a run, from git alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runner.core.run import RecordFile, RunFile, run_folder, run_status
+from runner.core.values import usd
+from runner.git import history
+from runner.project import Project
+from runner.verbs import evidence, runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One record: its commit, what was done, by whose leave, with what effect and cost."""
+
+    commit: str
+    record: str
+    kind: str
+    step: str
+    step_type: str
+    status: str
+    attempt: int
+    started_at: str
+    ended_at: str
+    approvers: tuple[str, ...]
+    changes: tuple[str, ...]
+    exit_code: int | None
+    error: str
+    output: str
+    cost_usd: str
+    sandbox: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStory:
+    plan: str
+    run: int
+    goal: str
+    status: str
+    branch_tip: str
+    started_at: str
+    trusted: str
+    runner: str
+    plan_digest: str
+    entries: tuple[Entry, ...]
+    cost_usd: str
+    unpriced_calls: int
+
+
+def log(project: Project, name: str) -> RunStory:
+    """Tell a run, `PLAN/N` or `PLAN` for its newest; raises NotFound."""
+    plan_id, number, tip = runs.find(project, name)
+    run = runs.load_run(project.store, tip, plan_id, number)
+    plan = evidence.plan_at(project.store, tip, plan_id, on_branch=True)
+    commits = _commits(project, run, tip)
+    header = run.header
+    names = [step.id for step in plan.file.plan.steps] if plan else []
+    return RunStory(
+        plan=plan_id,
+        run=number,
+        goal=plan.file.plan.goal if plan else "",
+        status=run_status(run, names),
+        branch_tip=tip,
+        started_at=header.started_at,
+        trusted=f"{header.trusted_ref}@{header.authority[:12]}",
+        runner=header.runner,
+        plan_digest=header.plan_digest,
+        entries=tuple(_entry(each, commits.get(each.name, "")) for each in run.records),
+        cost_usd=usd(run.cost.usd),
+        unpriced_calls=run.cost.unpriced,
+    )
+
+
+def _commits(project: Project, run: RunFile, tip: str) -> dict[str, str]:
+    """The commit that added each record, by record name."""
+    folder = run_folder(run.header.plan, run.header.run)
+    added = history.versions(project.git_dir, [tip], base=run.header.plan_tip, folder=folder)
+    return {each.path.rpartition("/")[2]: each.commit for each in added}
+
+
+def _entry(each: RecordFile, commit: str) -> Entry:
+    record = each.record
+    error = f"{record.error.code}: {record.error.message}" if record.error else ""
+    return Entry(
+        commit=commit,
+        record=each.name,
+        kind=record.kind,
+        step=record.step.id if record.step else "",
+        step_type=record.step.type if record.step else "",
+        status=record.status,
+        attempt=record.attempt,
+        started_at=record.started_at,
+        ended_at=record.ended_at,
+        approvers=tuple(record.gate.approvers) if record.gate else (),
+        changes=tuple(change.path for change in record.changes),
+        exit_code=record.exit_code,
+        error=error,
+        output=record.output.text if record.output else "",
+        cost_usd=usd(record.cost.usd) if record.calls else "",
+        sandbox=record.executor.sandbox,
+    )

@@ -1,0 +1,305 @@
+"""Do one step in the run's workspace, and find out exactly what it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from runner.core import gate, globs
+from runner.core.cost import Call
+from runner.core.errors import StaleInput, StepFailed, WorkspaceSecurityError
+from runner.core.gate import Decision, Question
+from runner.core.plan import RunCommandInput, Step, typed_input
+from runner.core.policy import judge_change
+from runner.core.run import Change, digest_bytes
+from runner.core.text import visible
+from runner.core.values import Strict, usd
+from runner.git.objects import EXECUTABLE, FILE, Entry
+from runner.git.worktree import Found, WorkTree
+from runner.models import scripted
+from runner.sandbox import files
+from runner.sandbox.contract import Backend, Command, Limits, Outcome, Room
+from runner.steps import registry
+from runner.steps.contract import Context, Failure, Output
+from runner.verbs import recording
+from runner.verbs.session import Session
+
+PLAIN_MOUNT = Path("/workspace")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Performed:
+    """What a step did: its output, the tree entries to commit, and the model's calls in full."""
+
+    output: Output
+    entries: Mapping[str, Entry | None]
+    transcripts: Sequence[dict[str, Any]] = ()
+
+
+class Performer:
+    """Performs one step of a held run; `backend` confines commands."""
+
+    def __init__(
+        self, session: Session, step: Step, *, question: Question, decision: Decision
+    ) -> None:
+        if session.tree is None:
+            raise ValueError("a step needs the run's work tree")
+        self.session = session
+        self.step = step
+        self.question = question
+        self.decision = decision
+        self.tree: WorkTree = session.tree
+        self.entries: dict[str, Entry | None] = {}
+        self.transcripts: list[dict[str, Any]] = []
+
+    def perform(self, backend: Backend | None, progress: Callable[[bytes], None]) -> Performed:
+        """Execute the step; failures of the step itself are in the output."""
+        plugins = self.question.policy.policy.plugins
+        step_type = registry.find(self.step.step_type, plugins)
+        given = typed_input(self.step)
+        with files.Workspace(self.tree.root) as workspace:
+            context = Context(
+                goal=self.session.plan.file.plan.goal,
+                outputs=self._outputs(),
+                read=lambda path, limit: workspace.read(path, max_bytes=limit),
+                replace=lambda path, content, expect, mode: self._replace(
+                    workspace, path, content, expect=expect, mode=mode
+                ),
+                remove=lambda path, expect: self._remove(workspace, path, expect),
+                command=lambda asked: self._command(asked, backend, progress),
+                ask=self._ask,
+            )
+            output = self._guarded(lambda: step_type.execute(context, given))
+        return Performed(output=output, entries=self.entries, transcripts=self.transcripts)
+
+    def _guarded(self, execute: Callable[[], Output]) -> Output:
+        try:
+            output = execute()
+            self._check_limits(output)
+        except WorkspaceSecurityError as error:
+            self._take_back()
+            return _failed(f"workspace_{error.reason_code}", error.message)
+        except (StaleInput, StepFailed) as error:
+            self._take_back()
+            return _failed(error.code, error.message)
+        return output
+
+    def _take_back(self) -> None:
+        """Put the work tree back to the last commit's state after a failed step."""
+        self.entries.clear()
+        self.tree.undo(self.tree.changes([]))
+
+    def _outputs(self) -> dict[str, str]:
+        found = {}
+        for step in self.session.plan.file.plan.steps:
+            record = self.session.run.latest(step.id)
+            if record and record.status == "completed" and record.output:
+                found[step.id] = record.output.text
+        return found
+
+    def _replace(
+        self,
+        workspace: files.Workspace,
+        path: str,
+        content: bytes,
+        *,
+        expect: str | None,
+        mode: int | None,
+    ) -> Change:
+        self._refuse_submodule(path)
+        change = workspace.write(path, content, expect=expect, mode=mode)
+        git_mode = EXECUTABLE if change.mode & 0o100 else FILE
+        entry = Entry(mode=git_mode, oid=self.session.project.store.write("blob", content))
+        self.entries[path] = entry
+        self.tree.settle(path, entry)
+        return Change(
+            path=path,
+            before=change.before,
+            after=change.after,
+            mode=git_mode,
+            size=len(content),
+        )
+
+    def _remove(self, workspace: files.Workspace, path: str, expect: str | None) -> Change:
+        self._refuse_submodule(path)
+        change = workspace.delete(path, expect=expect)
+        self.entries[path] = None
+        self.tree.settle(path, None)
+        return Change(path=path, before=change.before, after=None, mode=None)
+
+    def _refuse_submodule(self, path: str) -> None:
+        if any(path == each or path.startswith(f"{each}/") for each in self.tree.submodules):
+            reason = "lies in a submodule, which planlock does not change"
+            raise WorkspaceSecurityError(path, reason, reason_code="submodule")
+
+    def _ask(self, instruction: str, material: str) -> Output:
+        answer = self.session.project.model.complete(instruction, material)
+        number = len(self.session.run.records) + 1
+        name = f"calls/{number:03d}-{len(self.transcripts) + 1}.yaml"
+        call = Call(
+            provider=scripted.PROVIDER,
+            model=scripted.MODEL,
+            status="ok",
+            input_tokens=answer.input_tokens,
+            output_tokens=answer.output_tokens,
+            cost_usd=usd(answer.cost_usd),
+            cost_status=answer.cost_status,
+            file=name,
+        )
+        self.transcripts.append(
+            {
+                "version": 1,
+                "kind": self.step.step_type,
+                **call.model_dump(),
+                "instruction": visible(instruction),
+                "material": visible(material),
+                "answer": visible(answer.text),
+            }
+        )
+        whole = answer.text.encode()
+        text, truncated = recording.bounded(visible(answer.text))
+        return Output(
+            text=text,
+            digest=digest_bytes(whole),
+            length=len(whole),
+            truncated=truncated,
+            calls=(call,),
+        )
+
+    def _command(
+        self, given: RunCommandInput, backend: Backend | None, progress: Callable[[bytes], None]
+    ) -> Output:
+        if backend is None:
+            raise ValueError("a command needs a sandbox backend")
+        self._check_reads(given.reads)
+        self.tree.index()
+        command = Command(
+            script=given.command,
+            working_dir=given.working_dir,
+            env=given.env,
+            limits=Limits(timeout_s=given.timeout_s),
+        )
+        outcome = backend.run(command, self._room(), on_output=progress, cancelled=lambda: False)
+        output = _command_output(outcome)
+        found = self.tree.changes(given.writes)
+        if output.failure is None and (failure := self._unapproved(found, given.writes)):
+            output = replace(output, failure=failure)
+        if output.failure is not None:
+            self.tree.undo(found)
+            return output
+        return replace(output, changes=tuple(self._keep(each) for each in found))
+
+    def _check_reads(self, reads: Sequence[str]) -> None:
+        for glob in reads:
+            if not any(globs.matches(glob, path) for path in self.tree.known):
+                raise StaleInput(f"command input {glob!r}: no file matches it any more")
+
+    def _room(self) -> Room:
+        repository = self.session.project.repository
+        sandbox = self.question.policy.policy.sandbox
+        return Room(
+            workspace=self.tree.root,
+            mount_at=repository.work_tree or PLAIN_MOUNT,
+            read_only=(".git", "plans"),
+            git_objects=(repository.objects,),
+            tools=tuple(self._tools(sandbox.tools, repository.work_tree)),
+        )
+
+    def _tools(self, names: Sequence[str], work_tree: Path | None) -> list[Path]:
+        """Those of the policy's tools that this machine has; a missing one is told."""
+        found = []
+        for name in names:
+            path = Path(name).expanduser()
+            path = path if path.is_absolute() else (work_tree or PLAIN_MOUNT) / path
+            if path.exists():
+                found.append(path)
+            else:
+                self.session.tell("note", text=f"sandbox.tools: {path} does not exist here")
+        return found
+
+    def _unapproved(self, found: Sequence[Found], writes: Sequence[str]) -> Failure | None:
+        for change in found:
+            if not any(globs.matches(glob, change.path) for glob in writes):
+                return Failure(
+                    code="unapproved_change",
+                    message=f"the command changed {change.path}, which `writes` does not list",
+                )
+            verdict = judge_change(self.question.policy.policy, change.path)
+            lacking = gate.unmet(self.question, verdict.requirements, self.decision.approvals)
+            if verdict.denied or lacking:
+                why = "; ".join([*verdict.denied, *lacking])
+                return Failure(
+                    code="unapproved_change",
+                    message=f"the command changed {change.path}, which needs more: {why}",
+                )
+        return None
+
+    def _keep(self, change: Found) -> Change:
+        store = self.session.project.store
+        before = digest_bytes(store.blob(change.before.oid)) if change.before else None
+        entry = self.tree.keep(change)
+        self.entries[change.path] = entry
+        return Change(
+            path=change.path,
+            before=before,
+            after=digest_bytes(store.blob(entry.oid)) if entry else None,
+            mode=entry.mode if entry else None,
+            size=change.size,
+        )
+
+    def _check_limits(self, output: Output) -> None:
+        """Hold the run's changes against the policy's limits; raises StepFailed."""
+        limits = self.question.policy.policy.limits
+        earlier = [change for each in self.session.run.records for change in each.record.changes]
+        every = [*earlier, *output.changes]
+        files_changed = len({change.path for change in every})
+        size = sum(int(getattr(change, "size", 0)) for change in every)
+        if output.changes and files_changed > limits.changed_files:
+            raise StepFailed(
+                f"{files_changed} changed files; the policy allows {limits.changed_files}"
+            )
+        if output.changes and size > limits.changed_bytes:
+            raise StepFailed(f"{size} changed bytes; the policy allows {limits.changed_bytes}")
+
+
+def _command_output(outcome: Outcome) -> Output:
+    decoded = outcome.output.decode("utf-8", "replace").replace("\r\n", "\n")
+    text, cut = recording.bounded(visible(decoded))
+    return Output(
+        text=text,
+        digest=outcome.output_sha256,
+        length=outcome.output_length,
+        truncated=cut or outcome.truncated,
+        exit_code=outcome.exit_code,
+        signal=outcome.signal,
+        failure=_command_failure(outcome),
+        sandbox=outcome.backend,
+    )
+
+
+def _command_failure(outcome: Outcome) -> Failure | None:
+    if outcome.timed_out:
+        return Failure(code="timed_out", message="the command ran out of time and was killed")
+    if outcome.limit_hit:
+        return Failure(code="limit_hit", message=f"the command hit a limit: {outcome.limit_hit}")
+    if outcome.signal:
+        message = f"the command was ended by signal {outcome.signal}"
+        return Failure(code="command_failed", message=message)
+    if outcome.exit_code == 127:
+        message = "exit code 127: a program was not found; sandbox.tools names where tools are"
+        return Failure(code="command_not_found", message=message)
+    if outcome.exit_code:
+        message = f"the command ended with exit code {outcome.exit_code}"
+        return Failure(code="command_failed", message=message)
+    return None
+
+
+def _failed(code: str, message: str) -> Output:
+    return Output(failure=Failure(code=code, message=visible(message)))
+
+
+def expected_seconds(given: Strict | None) -> int:
+    """How long a step may take, for its lease."""
+    return given.timeout_s if isinstance(given, RunCommandInput) else 60

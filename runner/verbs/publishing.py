@@ -1,0 +1,152 @@
+"""Turn what happened into the record, the commit and the ledger's row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from runner.core import documents
+from runner.core.documents import dump
+from runner.core.errors import LedgerError
+from runner.core.gate import Decision
+from runner.core.run import NAMESPACE, RecordFile, build_record, digest_bytes, run_tag
+from runner.core.values import time_text
+from runner.git.objects import FILE, Entry
+from runner.verbs import ledger_sync, recording
+from runner.verbs.evidence import Evidence
+from runner.verbs.performing import Performed
+from runner.verbs.session import Session
+
+
+def step_value(held: Session, number: int, *, status: str, attempt: int) -> dict[str, Any]:
+    step = held.plan.file.plan.steps[number]
+    now = time_text(held.now())
+    return {
+        "kind": "step",
+        "step": {
+            "id": step.id,
+            "number": number + 1,
+            "type": step.step_type,
+            "digest": held.plan.file.digests[number],
+        },
+        "status": status,
+        "attempt": attempt,
+        "started_at": now,
+        "ended_at": now,
+        "executor": recording.executor(),
+    }
+
+
+def output_block(done: Performed) -> dict[str, Any]:
+    output = done.output
+    value: dict[str, Any] = {}
+    if output.digest:
+        value["output"] = {
+            "text": output.text,
+            "digest": output.digest,
+            "length": output.length,
+            "truncated": output.truncated,
+        }
+    if output.exit_code is not None:
+        value["exit_code"] = output.exit_code
+    if output.signal is not None:
+        value["signal"] = output.signal
+    if output.failure is not None:
+        value["error"] = {"code": output.failure.code, "message": output.failure.message}
+    value["changes"] = [recording.change_block(each) for each in output.changes]
+    value["calls"] = [call.model_dump() for call in output.calls]
+    value["executor"] = recording.executor(output.sandbox)
+    return value
+
+
+def call_files(held: Session, done: Performed) -> dict[str, Entry]:
+    store = held.project.store
+    return {
+        f"{held.folder}/{call['file']}": Entry(mode=FILE, oid=store.write("blob", dump(call)))
+        for call in done.transcripts
+    }
+
+
+def approval_files(held: Session, found: Evidence, decision: Decision) -> dict[str, Entry]:
+    """The approvals relied on that the run branch does not have yet."""
+    tree = held.project.store.commit(held.tip).tree
+    entries = {}
+    for vote in decision.approvals:
+        for path, oid in found.vote_paths[vote.digest]:
+            if held.project.store.entry(tree, path) is None:
+                entries[path] = Entry(mode=FILE, oid=oid)
+    return entries
+
+
+def publish_record(  # noqa: PLR0913  # the parts of one commit
+    held: Session,
+    name: str,
+    value: dict[str, Any],
+    entries: Mapping[str, Entry | None],
+    *,
+    status: str,
+    number: int | None,
+) -> None:
+    """Write the record and its changes as one commit, then the ledger's row."""
+    ended = time_text(held.now())
+    file, data = recording.render(held.run, name, {**value, "ended_at": ended})
+    store = held.project.store
+    files: dict[str, Entry | None] = {**entries}
+    files[f"{held.folder}/{file}"] = Entry(mode=FILE, oid=store.write("blob", data))
+    closing = value["kind"] == "end"
+    if closing:
+        signature = held.project.runner.sign(data, namespace=NAMESPACE)
+        oid = store.write("blob", signature)
+        files[f"{held.folder}/{file}.sig"] = Entry(mode=FILE, oid=oid)
+    held.publish(
+        files,
+        subject=_subject(held, value["kind"], status, number),
+        pairs=_trailers(held, value, status),
+        tag=run_tag(held.plan.id, held.number) if closing else "",
+    )
+    record = build_record(_parsed(data, file), file=file)
+    added = RecordFile(name=file, record=record, digest=digest_bytes(data))
+    held.run = replace(held.run, records=(*held.run.records, added))
+    _to_ledger(held)
+
+
+def _parsed(data: bytes, file: str) -> Any:
+    return documents.parse(data, file=file).value
+
+
+def _subject(held: Session, kind: str, status: str, number: int | None) -> str:
+    if number is None:
+        what = "adopt the plan as it is now" if kind == "amendment" else f"end run: {status}"
+        return f"planlock: {what}"
+    steps = held.plan.file.plan.steps
+    step = steps[number]
+    target = step.input.get("path") or ""
+    words = [f"planlock: step {number + 1}/{len(steps)} {step.step_type}", str(target)]
+    suffix = "" if status == "completed" else f" ({status})"
+    return " ".join(word for word in words if word) + suffix
+
+
+def _trailers(held: Session, value: dict[str, Any], status: str) -> list[tuple[str, str]]:
+    plan, digest = held.plan.id, held.plan.file.digest
+    if "step" not in value:
+        pairs = [("Plan", plan), ("Plan-Digest", digest), ("Run", str(held.number))]
+        return [*pairs, ("Run-Status", status)]
+    return recording.step_trailers(
+        plan=plan,
+        digest=digest,
+        run=held.number,
+        step=value["step"],
+        status=status,
+        approvers=value.get("gate", {}).get("approvers", ()),
+        calls=value.get("calls", ()),
+    )
+
+
+def _to_ledger(held: Session) -> None:
+    try:
+        ledger_sync.put_run(
+            held.project, ref=held.branch, commit=held.tip, plan=held.plan.file, run=held.run
+        )
+    except LedgerError as error:
+        held.tell("note", text=f"{error.message}; the ledger will catch up: {error.hint}")

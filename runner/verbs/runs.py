@@ -1,0 +1,102 @@
+"""Read runs from their branches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from runner import schemas
+from runner.core import validation
+from runner.core.errors import GitError, NotFound
+from runner.core.run import (
+    RUN_FILE,
+    RecordFile,
+    RunFile,
+    digest_bytes,
+    run_branch,
+    run_folder,
+    run_tag,
+)
+from runner.git import refs
+from runner.git.objects import FOLDER, ObjectStore
+from runner.project import Project
+
+RUN_REF = re.compile(
+    r"^refs/(?:heads/planlock|tags/planlock-run|remotes/[^/]+/planlock)"
+    r"/(?P<plan>[a-z0-9-]+)/(?P<run>[1-9][0-9]*)$"
+)
+RUN_NAME = re.compile(r"^(?P<plan>[a-z0-9-]+)/(?P<run>[1-9][0-9]*)$")
+PREFIXES = ("refs/heads/planlock/", "refs/tags/planlock-run/", "refs/remotes/")
+
+
+def load_run(store: ObjectStore, commit: str, plan: str, run: int) -> RunFile:
+    """Read a run at a commit; raises InvalidDocument, or GitError where it holds none."""
+    folder = run_folder(plan, run)
+    entry = store.entry(store.commit(commit).tree, folder)
+    if entry is None or entry.mode != FOLDER:
+        raise GitError(f"reading run {plan}/{run} at {commit[:12]}: no folder {folder}")
+    files = store.tree(entry.oid)
+    if RUN_FILE not in files:
+        raise GitError(f"reading run {plan}/{run} at {commit[:12]}: no {folder}/{RUN_FILE}")
+    data = store.blob(files[RUN_FILE].oid)
+    header = validation.read_header(data, file=f"{folder}/{RUN_FILE}", schema=schemas.load("run"))
+    records = [
+        load_record(store, files[name].oid, f"{folder}/{name}")
+        for name in sorted(files, key=_record_order)
+        if name.endswith(".yaml") and name != RUN_FILE
+    ]
+    return RunFile(header=header[1], header_digest=digest_bytes(data), records=tuple(records))
+
+
+def _record_order(name: str) -> tuple[int, str]:
+    number = name.partition("-")[0]
+    return (int(number) if number.isdigit() else 0, name)
+
+
+def load_record(store: ObjectStore, oid: str, path: str) -> RecordFile:
+    data = store.blob(oid)
+    _, record = validation.read_record(data, file=path, schema=schemas.load("record"))
+    return RecordFile(name=path.rpartition("/")[2], record=record, digest=digest_bytes(data))
+
+
+def of_plan(project: Project, plan: str) -> dict[int, str]:
+    """The runs of a plan on this repository's branches and tags: number → tip commit."""
+    prefix = run_branch(plan, 0)[:-1]
+    tags = run_tag(plan, 0)[:-1]
+    found: dict[int, str] = {}
+    for ref, oid in sorted(refs.under(project.git_dir, tags, prefix).items(), reverse=True):
+        match = RUN_REF.match(ref)
+        if match:
+            found[int(match["run"])] = oid
+    return dict(sorted(found.items()))
+
+
+def every(project: Project) -> Iterator[tuple[str, int, str, str]]:
+    """Yield (plan, run, ref, commit) of all runs; a branch goes before a tag of the same run."""
+    seen: set[tuple[str, int]] = set()
+    for ref, oid in sorted(refs.under(project.git_dir, *PREFIXES).items()):
+        match = RUN_REF.match(ref)
+        if match and (match["plan"], int(match["run"])) not in seen:
+            seen.add((match["plan"], int(match["run"])))
+            yield match["plan"], int(match["run"]), ref, oid
+
+
+def find(project: Project, name: str) -> tuple[str, int, str]:
+    """Resolve `PLAN/N`, or `PLAN` for its newest run, to plan, number and commit."""
+    match = RUN_NAME.match(name)
+    plan = match["plan"] if match else name
+    known = {run: oid for each, run, _, oid in every(project) if each == plan}
+    number = int(match["run"]) if match else max(known, default=0)
+    if number not in known:
+        have = ", ".join(f"{plan}/{run}" for run in known) or "none"
+        raise NotFound(f"looking for run {name!r}: not here; runs of this plan: {have}")
+    return plan, number, known[number]
+
+
+def used_approvals(run: RunFile) -> frozenset[str]:
+    """Digests of the approvals that a run consumed: its header's, and those that steps used."""
+    used = set(run.header.approvals)
+    for each in run.records:
+        if each.record.gate is not None:
+            used.update(each.record.gate.approvals)
+    return frozenset(used)

@@ -1,0 +1,330 @@
+"""A run in our hands: started or taken over, with its lease, its branch and its last record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from runner.core.documents import dump
+from runner.core.errors import AuthorityRefused, BranchBusy, Refused, RunHeld
+from runner.core.gate import Answer, Question, decide
+from runner.core.policy import PLANS_FOLDER
+from runner.core.run import (
+    NAMESPACE,
+    RUN_FILE,
+    RunFile,
+    chain_problems,
+    lease_ref,
+    run_branch,
+    run_folder,
+)
+from runner.core.values import parse_time, time_text
+from runner.git import leases, refs, trailers
+from runner.git.leases import Lease
+from runner.git.objects import FILE, Entry, NewCommit, Signature
+from runner.git.refs import Move
+from runner.git.trailers import Trailer
+from runner.git.worktree import WorkTree
+from runner.project import Project
+from runner.verbs import evidence, holder, recording, runs
+from runner.verbs.events import Event, Kind, Listener
+from runner.verbs.evidence import Evidence, PlanAt
+
+GRACE = timedelta(seconds=120)
+
+
+@dataclass
+class Session:
+    """What changes while we hold a run; `tip` is the branch as we last moved it."""
+
+    project: Project
+    plan: PlanAt
+    run: RunFile
+    tip: str
+    lease: Lease
+    lease_oid: str
+    by: Signature
+    listener: Listener
+    others: tuple[RunFile, ...] = ()
+    tree: WorkTree | None = None
+    retried: set[str] = field(default_factory=set)
+
+    @property
+    def number(self) -> int:
+        return self.run.header.run
+
+    @property
+    def branch(self) -> str:
+        return run_branch(self.plan.id, self.number)
+
+    @property
+    def folder(self) -> str:
+        return run_folder(self.plan.id, self.number)
+
+    def now(self) -> datetime:
+        """The later of the clock and the last record's end (design section 5)."""
+        return max(self.project.world.now(), parse_time(self.run.last_moment))
+
+    def question(self, found: Evidence, step: int) -> Question:
+        return Question(
+            plan=self.plan.file,
+            step=step,
+            policy=found.authority.policy_file,
+            votes=found.votes,
+            provenance=found.provenance,
+            so_far=evidence.so_far(self.run, self.others, self.number),
+            now=self.now(),
+        )
+
+    def move_lease(self, **changes: Any) -> None:
+        """Go one link further in the lease; raises RunHeld where it is no longer ours."""
+        now = self.now()
+        lease = replace(self.lease, taken_at=now, **changes)
+        oid = leases.write(self.project.store, lease, parent=self.lease_oid, by=self.by)
+        move = Move(ref=lease_ref(self.plan.id, self.number), old=self.lease_oid, new=oid)
+        self._publish([move], reason="lease")
+        self.lease, self.lease_oid = lease, oid
+
+    def intend(self, found: Evidence, *, step: str, attempt: int, seconds: int, usd: str) -> None:
+        """Write down what is about to start, before it starts."""
+        self.move_lease(
+            holder=holder.this_process(),
+            expires_at=self.now() + timedelta(seconds=seconds) + GRACE,
+            step=step,
+            attempt=attempt,
+            authority=found.authority.commit,
+            plan_tip=found.plan.commit,
+            reserved_usd=usd,
+        )
+
+    def tell(
+        self, kind: Kind, *, step: int | None = None, status: str = "", text: str = ""
+    ) -> None:
+        """Let the listener know; `step` counts from 0."""
+        steps = self.plan.file.plan.steps
+        self.listener(
+            Event(
+                kind=kind,
+                plan=self.plan.id,
+                run=self.number,
+                step=steps[step].id if step is not None else "",
+                number=step + 1 if step is not None else 0,
+                total=len(steps),
+                status=status,
+                text=text,
+            )
+        )
+
+    def release(self) -> None:
+        """Let go of the lease; what it says of a started step stays until that is recorded."""
+        self.move_lease(holder=holder.FREE, expires_at=self.now())
+
+    def publish(
+        self,
+        entries: Mapping[str, Entry | None],
+        *,
+        subject: str,
+        pairs: Sequence[Trailer],
+        tag: str = "",
+    ) -> str:
+        """Add one signed commit to the run branch, if the lease is still ours."""
+        store = self.project.store
+        tree = store.edit_tree(store.commit(self.tip).tree, entries)
+        draft = NewCommit(
+            tree=tree,
+            parents=(self.tip,),
+            by=replace(self.by, when=int(self.now().timestamp())),
+            message=trailers.message(subject, pairs),
+        )
+        commit = recording.sign_commit(self.project, draft)
+        moves = [
+            Move(ref=lease_ref(self.plan.id, self.number), old=self.lease_oid, new=None),
+            Move(ref=self.branch, old=self.tip, new=commit),
+        ]
+        if tag:
+            moves.append(Move(ref=tag, old=None, new=commit))
+        self._publish(moves, reason=subject)
+        self.tip = commit
+        if self.tree:
+            self.tree.point_to(commit)
+            for path, entry in entries.items():
+                if path.startswith(f"{PLANS_FOLDER}/"):
+                    self.tree.write(path, entry)
+        return commit
+
+    def _publish(self, moves: Sequence[Move], *, reason: str) -> None:
+        try:
+            self.project.home.publish(moves, reason=reason)
+        except BranchBusy as error:
+            message = f"run {self.plan.id}/{self.number} is no longer ours: {error.message}"
+            raise RunHeld(message, hint=f"planlock log {self.plan.id}/{self.number}") from error
+
+
+def create(project: Project, found: Evidence, number: int, listener: Listener) -> Session:
+    """Start a run: header, branch and lease appear together, or not at all."""
+    plan, authority = found.plan, found.authority
+    now = project.world.now()
+    principal = project.runner_name(authority)
+    others = load_others(project, plan.id, number)
+    header = {
+        "version": 1,
+        "plan": plan.id,
+        "run": number,
+        "repository": authority.policy.repository,
+        "plan_digest": plan.file.digest,
+        "plan_tip": plan.commit,
+        "base": plan.file.plan.base,
+        "trusted_ref": authority.ref,
+        "authority": authority.commit,
+        "approvals": _counting(found, others, number, now),
+        "runner": principal,
+        "executor": recording.executor(),
+        "started_at": time_text(now),
+    }
+    data = dump(header)
+    store, by = project.store, project.runner_identity(principal)
+    path = f"{run_folder(plan.id, number)}/{RUN_FILE}"
+    signature = project.runner.sign(data, namespace=NAMESPACE)
+    entries = {
+        path: Entry(mode=FILE, oid=store.write("blob", data)),
+        f"{path}.sig": Entry(mode=FILE, oid=store.write("blob", signature)),
+    }
+    draft = NewCommit(
+        tree=store.edit_tree(store.commit(plan.commit).tree, entries),
+        parents=(plan.commit,),
+        by=by,
+        message=trailers.message(
+            f"planlock: start run {plan.id}/{number}",
+            [
+                ("Plan", plan.id),
+                ("Plan-Digest", plan.file.digest),
+                ("Run", str(number)),
+                ("Authority", authority.commit),
+            ],
+        ),
+    )
+    commit = recording.sign_commit(project, draft)
+    lease = Lease(holder=holder.this_process(), epoch=1, taken_at=now, expires_at=now + GRACE)
+    lease_oid = leases.write(store, lease, parent=None, by=by)
+    moves = [
+        Move(ref=run_branch(plan.id, number), old=None, new=commit),
+        Move(ref=lease_ref(plan.id, number), old=None, new=lease_oid),
+    ]
+    project.home.publish(moves, reason=f"start run {plan.id}/{number}")
+    return Session(
+        project=project,
+        plan=plan,
+        run=runs.load_run(store, commit, plan.id, number),
+        tip=commit,
+        lease=lease,
+        lease_oid=lease_oid,
+        by=by,
+        listener=listener,
+        others=others,
+    )
+
+
+def load_others(project: Project, plan: str, number: int) -> tuple[RunFile, ...]:
+    known = runs.of_plan(project, plan)
+    return tuple(
+        runs.load_run(project.store, oid, plan, run) for run, oid in known.items() if run != number
+    )
+
+
+def _counting(found: Evidence, others: Sequence[RunFile], number: int, now: datetime) -> list[str]:
+    """Digests of the approvals that count for some step at the start; the run consumes them."""
+    used: set[str] = set()
+    for step in range(len(found.plan.file.plan.steps)):
+        question = Question(
+            plan=found.plan.file,
+            step=step,
+            policy=found.authority.policy_file,
+            votes=found.votes,
+            provenance=found.provenance,
+            so_far=evidence.so_far(None, others, number),
+            now=now,
+        )
+        used.update(vote.digest for vote in decide(question).approvals)
+    return sorted(used)
+
+
+def first_refusal(found: Evidence, others: Sequence[RunFile], number: int, now: datetime) -> None:
+    """Raise Refused where not even the first step may run, so that no run is made for nothing."""
+    question = Question(
+        plan=found.plan.file,
+        step=0,
+        policy=found.authority.policy_file,
+        votes=found.votes,
+        provenance=found.provenance,
+        so_far=evidence.so_far(None, others, number),
+        now=now,
+    )
+    decision = decide(question)
+    if decision.answer is Answer.REFUSED:
+        plan = found.plan
+        step = plan.file.plan.steps[0]
+        message = f"plan {plan.id} may not run: step 1 {step.id} (trusted: {found.authority})"
+        raise Refused(message, reasons=decision.reasons, hint=f"planlock status {plan.id}")
+
+
+def take_over(
+    project: Project, plan_id: str, number: int, *, found: Evidence, listener: Listener
+) -> Session:
+    """Go on with a run that nobody holds; raises RunHeld, or AuthorityRefused for a broken chain."""
+    tip = refs.read(project.git_dir, run_branch(plan_id, number)) or ""
+    run = runs.load_run(project.store, tip, plan_id, number)
+    _check_chain(project, found, run, tip)
+    plan = evidence.plan_at(project.store, tip, plan_id, on_branch=True)
+    if plan is None:
+        message = f"run {plan_id}/{number}: its branch holds no plan"
+        raise AuthorityRefused(message, hint="planlock audit")
+    ref = lease_ref(plan_id, number)
+    old_oid = refs.read(project.git_dir, ref)
+    old = leases.read(project.store, old_oid) if old_oid else None
+    now = max(project.world.now(), parse_time(run.last_moment))
+    if old and not holder.gone(old.holder) and now < old.expires_at:
+        raise RunHeld(
+            f"run {plan_id}/{number} is held by {old.holder} since {time_text(old.taken_at)}, "
+            f"until {time_text(old.expires_at)}",
+            hint=f"planlock log {plan_id}/{number}",
+        )
+    fresh = Lease(holder="", epoch=0, taken_at=now, expires_at=now)
+    lease = replace(
+        old or fresh,
+        holder=holder.this_process(),
+        epoch=(old.epoch if old else 0) + 1,
+        taken_at=now,
+        expires_at=now + GRACE,
+    )
+    by = project.runner_identity(project.runner_name(found.authority))
+    oid = leases.write(project.store, lease, parent=old_oid, by=by)
+    try:
+        project.home.publish([Move(ref=ref, old=old_oid, new=oid)], reason="take lease")
+    except BranchBusy as error:
+        message = f"run {plan_id}/{number}: another runner took it at this moment"
+        raise RunHeld(message, hint="try again") from error
+    return Session(
+        project=project,
+        plan=plan,
+        run=run,
+        tip=tip,
+        lease=lease,
+        lease_oid=oid,
+        by=by,
+        listener=listener,
+        others=load_others(project, plan_id, number),
+    )
+
+
+def _check_chain(project: Project, found: Evidence, run: RunFile, tip: str) -> None:
+    problems = list(chain_problems(run))
+    now = project.world.now()
+    signer = evidence.commit_signer(project.store.commit(tip), found.authority, now)
+    if signer != run.header.runner:
+        problems.append(f"its last commit is not signed by {run.header.runner}")
+    if problems:
+        name = f"{run.header.plan}/{run.header.run}"
+        message = f"run {name} cannot be continued: {'; '.join(problems)}"
+        raise AuthorityRefused(message, hint="planlock audit")

@@ -50,10 +50,12 @@ def find(value: Any, schema: Mapping[str, Any]) -> list[Finding]:
     # A composed schema may share its $id with another: only the whole text tells them apart.
     validator = _compiled(json.dumps(schema))
     found: dict[tuple[NodePath, str, bool], Finding] = {}
-    for error in islice(validator.iter_errors(value), MAX_FINDINGS):
+    errors = list(islice(validator.iter_errors(value), MAX_FINDINGS))
+    for error in errors:
         for finding in _HANDLERS.get(str(error.validator), _other)(error):
             found.setdefault((finding.path, finding.code, finding.is_key), finding)
-    return list(found.values())
+    # A handler may leave the word to another one; what none explains is refused all the same.
+    return list(found.values()) or [each for error in errors for each in _other(error)]
 
 
 def _is_time(value: object) -> bool:
@@ -132,7 +134,9 @@ def _unknown_keys(error: ValidationError) -> dict[str, str]:
     known = schema["properties"]
     absent = [key for key in known if key not in instance]
     close = {
-        key: difflib.get_close_matches(key, absent, n=1) for key in instance if key not in known
+        key: difflib.get_close_matches(key, absent, n=1, cutoff=0.5)
+        for key in instance
+        if key not in known
     }
     return {key: matches[0] if matches else "" for key, matches in close.items()}
 
@@ -225,6 +229,8 @@ def _one_of(error: ValidationError) -> Iterator[Finding]:
     """Name the fields of which one is wanted: each branch requires one."""
     branches: Any = error.validator_value
     instance: Any = error.instance
+    if not isinstance(instance, dict):
+        return
     fields: Sequence[str] = [branch["required"][0] for branch in branches if "required" in branch]
     for code, _, message, fix in exactly_one("", fields, instance):
         yield _finding(error, code, message, fix)

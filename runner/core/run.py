@@ -262,11 +262,8 @@ def check_transition(before: str, after: str) -> None:
 
 def statuses(run: RunFile, step_ids: Sequence[str]) -> dict[str, str]:
     """The status of each step: that of its latest record, else pending."""
-    found = {}
-    for step_id in step_ids:
-        record = run.latest(step_id)
-        found[step_id] = record.status if record else "pending"
-    return found
+    latest = {each.record.step.id: each.record.status for each in run.records if each.record.step}
+    return {step_id: latest.get(step_id, "pending") for step_id in step_ids}
 
 
 def run_status(run: RunFile, step_ids: Sequence[str]) -> RunStatus:

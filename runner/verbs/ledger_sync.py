@@ -10,6 +10,7 @@ from runner.core.errors import GitError
 from runner.core.plan import PlanFile
 from runner.core.policy import Policy
 from runner.core.run import RunFile
+from runner.ledger.database import set_aside
 from runner.ledger.projection import ProjectedRun, Row, approval_row
 from runner.project import Project
 from runner.verbs import cost, evidence, ledger, runs
@@ -19,8 +20,7 @@ from runner.verbs.ledger import CatchUpReport, CheckReport, RebuildReport
 def put_run(project: Project, *, ref: str, commit: str, plan: PlanFile, run: RunFile) -> None:
     """Write a run's rows; raises LedgerError, and the run goes on without."""
     found = ProjectedRun(ref=ref, commit=commit, plan=plan, run=run)
-    repository = run.header.repository
-    project.ledger.put(found.rows(repository), ref=ref, commit=commit)
+    project.ledger.put(found.rows(project.ledger.project), ref=ref, commit=commit)
 
 
 def projected_runs(project: Project) -> Iterator[ProjectedRun]:
@@ -52,7 +52,7 @@ def approval_rows(project: Project) -> Iterator[Row]:
                 record=vote.record,
                 digest=vote.digest,
                 signer=vote.principal,
-                assurance=vote.assurance,
+                assurance="key" if vote.principal else None,
             )
 
 
@@ -69,7 +69,8 @@ def catch_up(project: Project) -> CatchUpReport:
 
 
 def rebuild(project: Project) -> RebuildReport:
-    """Drop what git can bring back, and bring it back."""
+    """Drop what git can bring back, and bring it back; a damaged file is set aside first."""
+    set_aside(project.ledger_url)
     every = list(projected_runs(project))
     return ledger.rebuild(every, list(approval_rows(project)), project.ledger)
 
@@ -82,7 +83,8 @@ def check(project: Project) -> CheckReport:
 def money_left(project: Project, policy: Policy, now: datetime) -> Decimal | None:
     """What the day's and the project's budgets leave, by this ledger; None without such budgets.
 
-    Raises LedgerError where it cannot be known: an unknown sum is not a free one.
+    Nothing is left where some call has no price: an unknown sum is not a free one. Raises
+    LedgerError where the ledger cannot be read.
     """
     budgets = policy.budgets
     if budgets.day_usd is None and budgets.project_usd is None:
@@ -90,10 +92,13 @@ def money_left(project: Project, policy: Policy, now: datetime) -> Decimal | Non
     catch_up(project)
     today = f"{now:%Y-%m-%d}"
     bounds = []
-    by_day = {row.key: row.usd for row in cost.report(project.ledger, by="day").rows}
-    spent = sum((each or Decimal(0) for each in by_day.values()), Decimal(0))
+    report = cost.report(project.ledger, by="day")
+    if report.total.unpriced:
+        return Decimal(0)
+    by_day = {row.key: row.usd or Decimal(0) for row in report.rows}
+    spent = sum(by_day.values(), Decimal(0))
     if budgets.day_usd is not None:
-        bounds.append(Decimal(budgets.day_usd) - (by_day.get(today) or Decimal(0)))
+        bounds.append(Decimal(budgets.day_usd) - by_day.get(today, Decimal(0)))
     if budgets.project_usd is not None:
         bounds.append(Decimal(budgets.project_usd) - spent)
     return min(bounds)

@@ -1,43 +1,13 @@
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import pytest
+from sandbox_run import Run, bound, require_bwrap
 
 import runner
-from runner.core.errors import SandboxUnavailable
-from runner.sandbox.commands import Backend, Command, Limits, Outcome, Room, find_backend
-
-
-class Run(Protocol):
-    """Runs a script in the room; output and cancellation may be watched."""
-
-    def __call__(
-        self,
-        command: str | Command,
-        *,
-        on_output: Callable[[bytes], None] = ...,
-        cancelled: Callable[[], bool] = ...,
-    ) -> Outcome: ...
-
-
-def require_bwrap() -> Backend:
-    """Skips where no confinement can be had, unless everything must be tested."""
-    try:
-        return find_backend("confined")
-    except SandboxUnavailable as error:
-        if os.environ.get("PLANLOCK_TEST_REQUIRE_ALL") == "1":
-            pytest.fail(f"{error}; {error.hint}")
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="session")
-def confined() -> Backend:
-    return require_bwrap()
+from runner.sandbox.commands import Backend, Room, find_backend
 
 
 @pytest.fixture(params=["confined", "none"])
@@ -72,17 +42,3 @@ def run(confined: Backend, room: Room) -> Run:
 @pytest.fixture
 def run_any(backend: Backend, room: Room) -> Run:
     return bound(backend, room)
-
-
-def bound(backend: Backend, room: Room) -> Run:
-    def run(
-        command: str | Command,
-        *,
-        on_output: Callable[[bytes], None] = lambda _: None,
-        cancelled: Callable[[], bool] = lambda: False,
-    ) -> Outcome:
-        if isinstance(command, str):
-            command = Command(script=command, limits=Limits(timeout_s=20))
-        return backend.run(command, room, on_output=on_output, cancelled=cancelled)
-
-    return run

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Run, bound
+from sandbox_run import Run, bound
 from test_commands_contract import gone
 
 import runner

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Run, bound
+from sandbox_run import Run, bound
 
 from runner.core.errors import SandboxUnavailable, StepFailed, WorkspaceSecurityError
 from runner.sandbox.commands import Backend, Command, Limits, Room, find_backend

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, ValidationError
 
 from runner.core.errors import InvalidDocument, Reason
-from runner.core.plan import model_problems
+from runner.core.plan import Version, model_problems
 from runner.core.policy import Assurance, Policy
 from runner.core.values import (
     Digest,
@@ -37,7 +37,7 @@ class ApprovalLimits(Strict):
 
 
 class Approval(Stored):
-    version: Literal[1]
+    version: Version
     id: Ulid
     decision: Decision
     plan: Name

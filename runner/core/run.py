@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from runner.core.cost import Call, Total, total
 from runner.core.errors import InvalidDocument
-from runner.core.plan import model_problems
+from runner.core.plan import Version, model_problems
 from runner.core.values import Digest, Name, ObjectId, Principal, Stored, Timestamp, parse_time
 
 NAMESPACE = "planlock-run"
@@ -53,7 +53,7 @@ class Executor(Stored):
 class RunHeader(Stored):
     """`run.yaml`, written once when the run starts; `approvals` are consumed by it."""
 
-    version: Literal[1]
+    version: Version
     plan: Name
     run: Annotated[int, Field(ge=1)]
     repository: str
@@ -111,14 +111,14 @@ class RecordedError(Stored):
 class Record(Stored):
     """One file of a run: an attempt at a step, a skip, an adopted plan, or the end."""
 
-    version: Literal[1]
+    version: Version
     kind: Literal["step", "skip", "amendment", "end"]
     previous: Digest
     started_at: Timestamp
     ended_at: Timestamp
     executor: Executor
     step: RecordedStep | None = None
-    status: str
+    status: StepStatus | RunStatus
     attempt: Annotated[int, Field(ge=1)] = 1
     gate: RecordedGate | None = None
     output: Output | None = None

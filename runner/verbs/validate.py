@@ -76,15 +76,24 @@ def validate(paths: Sequence[Path], *, load_schema: LoadSchema) -> Report:
     """
     work = _Work(load_schema)
     for path in paths:
-        if path.is_dir():
+        if _is_folder(path):
             _check_folder(work, path)
         else:
             _check_file(work, path)
     return Report(problems=tuple(sorted(work.problems)), checked=tuple(sorted(work.checked)))
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False  # reading it as a file will say why
+
+
 def _check_folder(work: _Work, folder: Path) -> None:
-    root = folder / PLANS if (folder / PLANS).is_dir() else folder
+    # A plan may be called `plans` too.
+    is_root = (folder / PLANS).is_dir() and _place(folder).name != PLANS
+    root = folder / PLANS if is_root else folder
     troubles = len(work.problems)
     found = list(_walk(work, root))
     for path in found:
@@ -104,22 +113,24 @@ def _place(path: Path) -> Path:
 
 def _walk(work: _Work, root: Path) -> Iterator[Path]:
     """Yield what is to be checked; links and folders that cannot be read are problems."""
-
-    def unreadable(error: OSError) -> None:
-        work.problems.append(_unreadable(Path(error.filename), error))
-
-    for at, folders, files in os.walk(root, onerror=unreadable):
-        here = Path(at)
-        kept = [name for name in files if name == SIGNERS or name.endswith(_YAML)]
-        links = {name for name in (*folders, *kept) if (here / name).is_symlink()}
-        message = "is a symbolic link, which planlock never follows"
-        work.problems += [
-            _problem(here / name, "symlink", message, "put the file itself here") for name in links
-        ]
-        folders[:] = [
-            name for name in folders if name != ".git" and not _is_calls(_place(here) / name)
-        ]
-        yield from (here / name for name in kept if name not in links)
+    pending = [root]
+    while pending:
+        folder = pending.pop()
+        try:
+            with os.scandir(folder) as found:
+                entries = list(found)
+        except OSError as error:
+            work.problems.append(_unreadable(folder, error))
+            continue
+        for entry in entries:
+            path = folder / entry.name
+            if entry.is_symlink():
+                message = "is a symbolic link, which planlock never follows"
+                work.problems.append(_problem(path, "symlink", message, "put the file itself here"))
+            elif entry.is_dir():
+                pending += [] if entry.name == ".git" or _is_calls(_place(path)) else [path]
+            elif entry.name == SIGNERS or entry.name.endswith(_YAML):
+                yield path
 
 
 def _is_run(folder: Path) -> bool:

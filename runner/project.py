@@ -17,6 +17,7 @@ from runner.core.errors import (
     AuthorityRefused,
     KeyNotFound,
     NotGoverned,
+    RepositoryNotFound,
     RepositoryUnsuitable,
 )
 from runner.core.policy import POLICY_PATH, SIGNERS_PATH, Policy, PolicyFile
@@ -67,8 +68,15 @@ def real_world() -> World:
         now=lambda: datetime.now(UTC).replace(microsecond=0),
         random=os.urandom,
         environment=dict(os.environ),
-        folder=Path.cwd(),
+        folder=_folder(),
     )
+
+
+def _folder() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise RepositoryNotFound("the current folder is gone", hint="cd into another") from error
 
 
 class Project:
@@ -115,7 +123,7 @@ class Project:
     @cached_property
     def home(self) -> Home:
         """The repository that arbitrates; raises NotGoverned where nobody ran init."""
-        url = self.settings.home if self.settings.home != LOCAL else None
+        url = self.home_url
         ref = self.settings.trusted_ref
         if ref is None and url is not None:
             ref = home.remote_default_branch(url)
@@ -123,6 +131,15 @@ class Project:
             message = "finding the trusted ref: git configuration names none"
             raise NotGoverned(message, hint="planlock init")
         return Home(git_dir=self.git_dir, url=url, trusted_ref=ref)
+
+    @property
+    def home_url(self) -> str | None:
+        """The remote that arbitrates, None for this repository; a path counts from its top."""
+        url = self.settings.home
+        if url is None or url == LOCAL:
+            return None
+        there = (self.repository.work_tree or self.git_dir) / url
+        return str(there.resolve()) if there.exists() else url
 
     def authority(self) -> Authority:
         """Policy and keys as they are trusted now; the home is fetched by the caller."""

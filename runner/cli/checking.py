@@ -55,7 +55,8 @@ def _escaped(text: str, *, property_: bool = False) -> str:
 
 @click.command()
 @click.argument("name", required=False)
-def schema(*, name: str | None) -> None:
+@click.option("--composed", is_flag=True, help="With the step types of the policy's plugins.")
+def schema(*, name: str | None, composed: bool) -> None:
     """Print a JSON Schema (plan, policy, approval, run, record), or the list of them."""
     from runner import schemas
 
@@ -64,4 +65,12 @@ def schema(*, name: str | None) -> None:
         return
     if name not in schemas.NAMES:
         raise click.UsageError(f"no schema {name!r}; there are: {', '.join(schemas.NAMES)}")
-    click.echo(json.dumps(schemas.load(name), indent=2, ensure_ascii=False))
+    value = schemas.load(name)
+    if composed:
+        if name != "plan":
+            raise click.UsageError("only the plan's schema is composed")
+        from runner.verbs import schema as verb
+
+        with options.project() as project:
+            value = verb.composed_plan_schema(project)
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))

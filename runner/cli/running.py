@@ -70,19 +70,26 @@ def _show_report(report: RunReport) -> None:
 
 class _JsonLines:
     def __call__(self, event: Event) -> None:
+        if event.kind == "tick":
+            return
         click.echo(json.dumps(render.plain(event), ensure_ascii=False))
         sys.stdout.flush()
 
 
 class _Progress:
-    """One line a step; while a command runs, its output line by line, and how long it took."""
+    """One line a step; while a command runs, its output line by line, and on a terminal a clock."""
 
     def __init__(self) -> None:
         self._since = 0.0
         self._rest = ""
+        self._clock = 0
 
     def __call__(self, event: Event) -> None:
         name = f"[{event.number}/{event.total}] {event.step}"
+        if event.kind == "tick":
+            self._tick(name)
+            return
+        self._wipe()
         if event.kind == "run_started":
             render.talk(f"run {event.plan}/{event.run} on {event.text}")
         elif event.kind == "step_started":
@@ -94,6 +101,17 @@ class _Progress:
             self._finish(event, name)
         elif event.kind == "note":
             render.talk(f"  note: {visible(event.text)}")
+
+    def _tick(self, name: str) -> None:
+        seconds = int(time.monotonic() - self._since)
+        if seconds > self._clock and sys.stderr.isatty():
+            self._clock = seconds
+            click.echo(f"\r\x1b[K  {name} has been running for {seconds} s", nl=False, err=True)
+
+    def _wipe(self) -> None:
+        if self._clock and sys.stderr.isatty():
+            click.echo("\r\x1b[K", nl=False, err=True)
+        self._clock = 0
 
     def _lines(self, text: str) -> None:
         *whole, self._rest = (self._rest + text).split("\n")

@@ -26,7 +26,7 @@ def list_all(git_dir: Path) -> list[Checkout]:
     found = []
     for block in words.split("\0\0"):
         fields = dict(line.partition(" ")[::2] for line in block.split("\0") if line)
-        if "worktree" in fields and "bare" not in fields:
+        if "worktree" in fields and not fields.keys() & {"bare", "prunable"}:
             found.append(Checkout(folder=Path(fields["worktree"]), branch=fields.get("branch")))
     return found
 

@@ -1,7 +1,8 @@
 """The one place that starts git, in a way that the repository's own settings cannot bend.
 
-Hooks, fsmonitor, external diffs, filters' drivers and ssh commands named in a repository's
-configuration would run as us; grafts and replace refs would change what an object id means.
+Hooks, fsmonitor, external diffs, signature checkers, credential helpers and ssh commands named
+in a repository's configuration would run as us; grafts and replace refs would change what an
+object id means, and settings of `log` what history shows.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from runner.core.errors import GitError, ToolNotFound
+from runner.core.errors import FileAccessError, GitError, ToolNotFound
 
 KEPT = ("PATH", "HOME", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "TMPDIR", "LANG")
 SETTINGS = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.sshCommand=ssh",
+    "core.askPass=",
+    "core.alternateRefsCommand=:",
+    "credential.helper=",
     "core.pager=cat",
     "core.attributesFile=/dev/null",
     "core.excludesFile=/dev/null",
@@ -25,12 +29,15 @@ SETTINGS = (
     "diff.external=",
     "gc.auto=0",
     "maintenance.auto=false",
-    "protocol.allow=never",
-    "protocol.file.allow=always",
-    "protocol.https.allow=always",
-    "protocol.http.allow=always",
-    "protocol.ssh.allow=always",
+    "log.showSignature=false",
+    "log.diffMerges=separate",
+    "log.follow=false",
+    "log.showRoot=true",
+    "push.gpgSign=false",
+    "push.followTags=false",
+    "push.recurseSubmodules=no",
     "submodule.recurse=false",
+    "fetch.prune=false",
     "fetch.recurseSubmodules=false",
     "credential.interactive=false",
 )
@@ -46,6 +53,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_GRAFT_FILE": os.devnull,
         "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ALLOW_PROTOCOL": "file:http:https:ssh",
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_ATTR_NOSYSTEM": "1",
         "LC_ALL": "C.UTF-8",
@@ -94,4 +102,6 @@ def attempt(
             check=False,
         )
     except FileNotFoundError as error:
+        if cwd is not None and not cwd.is_dir():
+            raise FileAccessError(f"starting git in {cwd}: no such folder") from error
         raise ToolNotFound("starting git: not installed", hint="apt-get install git") from error

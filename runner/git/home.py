@@ -16,6 +16,13 @@ from runner.core.run import plan_branch
 from runner.git import command, history, refs
 from runner.git.refs import Move
 
+# A repository's configuration may name other programs for a remote of this very URL.
+UPLOAD_PACK = "--upload-pack=git-upload-pack"
+RECEIVE_PACK = "--receive-pack=git-receive-pack"
+FETCH = ("fetch", "--no-tags", "--no-write-fetch-head")
+PUSH = ("push", "--atomic", "--porcelain", "--no-verify")
+# What the home says where another push of the same refs was first.
+OVERTAKEN = ("[rejected]", "cannot lock ref", "already exists", "incorrect old value")
 MIRROR = "refs/planlock/home"
 SEEN = "refs/planlock/seen"
 LOCAL = "."
@@ -53,12 +60,12 @@ class Home:
             f"refs/planlock/leases/{plan}/*",
             f"refs/tags/planlock-run/{plan}/*",
         ]
-        lines = command.run(["ls-remote", "--refs", str(self.url), *patterns]).decode()
-        return [line.split("\t")[1] for line in lines.splitlines() if "\t" in line]
+        lines = list_remote(str(self.url), "--refs", patterns=patterns)
+        return [line.split("\t")[1] for line in lines if "\t" in line]
 
     def _fetch(self, specs: Sequence[str]) -> None:
         done = command.attempt(
-            ["fetch", "--no-tags", "--no-write-fetch-head", "--quiet", str(self.url), *specs],
+            [*FETCH, UPLOAD_PACK, "--", *self._target(specs)],
             git_dir=self.git_dir,
         )
         said = done.stderr.decode(errors="replace").strip()
@@ -67,7 +74,10 @@ class Home:
             hint = "somebody rewrote it; compare it with what you know before you go on"
             raise AuthorityRefused(message, hint=hint)
         if done.returncode != 0:
-            raise GitError(f"fetching {self.url}: {said}")
+            raise GitError(f"fetching {self.url}: {said}", hint=_reach(str(self.url)))
+
+    def _target(self, specs: Sequence[str]) -> list[str]:
+        return [str(self.url), *specs]
 
     def trusted(self) -> str:
         """The commit of the trusted ref; raises NotGoverned where there is none."""
@@ -109,20 +119,33 @@ class Home:
         """Push without force: a ref that is elsewhere than we think is no fast-forward."""
         specs = [f"{each.new or each.old}:{each.ref}" for each in moves]
         done = command.attempt(
-            ["push", "--atomic", "--porcelain", "--no-verify", str(self.url), *specs],
+            [*PUSH, RECEIVE_PACK, "--", *self._target(specs)],
             git_dir=self.git_dir,
         )
         said = (done.stdout + done.stderr).decode(errors="replace").strip()
-        if done.returncode != 0 and ("[rejected]" in said):
+        if done.returncode != 0 and any(words in said for words in OVERTAKEN):
             raise BranchBusy(f"pushing to {self.url}: another runner was first", hint="try again")
         if done.returncode != 0:
-            raise GitError(f"pushing to {self.url}: {said}")
+            raise GitError(f"pushing to {self.url}: {said}", hint=_reach(str(self.url)))
 
 
 def remote_default_branch(url: str) -> str:
     """Ask a remote for its default branch; raises GitError where it has none."""
-    lines = command.run(["ls-remote", "--symref", url, "HEAD"]).decode().splitlines()
-    for line in lines:
+    for line in list_remote(url, "--symref", patterns=["HEAD"]):
         if line.startswith("ref: "):
             return line.split("\t")[0].removeprefix("ref: ")
-    raise GitError(f"asking {url} for its default branch: it names none")
+    message = f"asking {url} for its default branch: it names none"
+    raise GitError(message, hint=f"git push {url} HEAD")
+
+
+def list_remote(url: str, option: str, *, patterns: Sequence[str]) -> list[str]:
+    """Give the lines of `git ls-remote`; raises GitError where the remote cannot be reached."""
+    done = command.attempt(["ls-remote", UPLOAD_PACK, option, "--", url, *patterns])
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip()
+        raise GitError(f"asking {url} for its refs: {said}", hint=_reach(url))
+    return done.stdout.decode(errors="surrogateescape").splitlines()
+
+
+def _reach(url: str) -> str:
+    return f"see whether this works: git ls-remote {url}"

@@ -194,6 +194,7 @@ class ObjectStore:
         """
         entries = dict(self.tree(tree)) if tree else {}
         below: dict[str, dict[str, Entry | None]] = {}
+        here: Tree = {}
         for path, entry in edits.items():
             name, slash, rest = path.partition("/")
             if slash:
@@ -201,10 +202,11 @@ class ObjectStore:
             elif entry is None:
                 entries.pop(name, None)
             else:
-                entries[name] = entry
+                here[name] = entry
+        # A file that takes a folder's place comes after that folder's files are gone.
         for name, inner in below.items():
             self._edit_folder(entries, name, inner)
-        return self.write_tree(entries)
+        return self.write_tree(entries | here)
 
     def _edit_folder(self, entries: Tree, name: str, inner: Edits) -> None:
         old = entries.get(name)

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import configparser
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.core.errors import RepositoryNotFound, RepositoryUnsuitable, ToolNotFound
+from runner.core.errors import (
+    FileAccessError,
+    RepositoryNotFound,
+    RepositoryUnsuitable,
+    ToolNotFound,
+)
 from runner.git import command, refs
 
 
@@ -49,27 +58,46 @@ class Repository:
 
 
 def discover(start: Path) -> Repository:
-    """Open the repository around a folder; raises RepositoryNotFound or RepositoryUnsuitable."""
+    """Open the repository around a folder.
+
+    Raises RepositoryNotFound, RepositoryUnsuitable, FileAccessError or ToolNotFound.
+    """
+    if shutil.which("git") is None:
+        raise ToolNotFound("starting git: not installed", hint="apt-get install git")
+    with _own_environment():
+        found = _open(start)
+    if found.config.get("extensions.objectformat", "sha1") != "sha1":
+        message = "opening the repository: SHA-256 object ids are not supported"
+        raise RepositoryUnsuitable(message, hint="git init --object-format=sha1")
+    return found
+
+
+@contextmanager
+def _own_environment() -> Iterator[None]:
+    """Keep `GIT_DIR`, `GIT_WORK_TREE` and the like from GitPython, which would follow them."""
+    taken = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("GIT_")}
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
+
+
+def _open(start: Path) -> Repository:
     import git
 
     try:
-        repo = git.Repo(start, search_parent_directories=True)
+        with git.Repo(start, search_parent_directories=True, expand_vars=False) as repo:
+            return Repository(
+                git_dir=Path(repo.git_dir).resolve(),
+                common_dir=Path(repo.common_dir).resolve(),
+                work_tree=Path(repo.working_tree_dir).resolve() if repo.working_tree_dir else None,
+                config=_read_config(repo),
+            )
     except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
         message = f"looking for a git repository: none at {start} or above"
         raise RepositoryNotFound(message, hint="cd into one, or: git init") from error
-    except git.GitCommandNotFound as error:
-        raise ToolNotFound("starting git: not installed", hint="apt-get install git") from error
-    with repo:
-        config = _read_config(repo)
-        found = Repository(
-            git_dir=Path(repo.git_dir).resolve(),
-            common_dir=Path(repo.common_dir).resolve(),
-            work_tree=Path(repo.working_tree_dir).resolve() if repo.working_tree_dir else None,
-            config=config,
-        )
-    if config.get("extensions.objectformat", "sha1") != "sha1":
-        raise RepositoryUnsuitable("opening the repository: SHA-256 object ids are not supported")
-    return found
+    except OSError as error:
+        raise FileAccessError(f"opening the repository at {start}: {error}") from error
 
 
 def _read_config(repo: object) -> dict[str, str]:

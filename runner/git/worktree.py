@@ -18,6 +18,7 @@ from pathlib import Path
 from runner.core import globs
 from runner.core.errors import FileAccessError, WorkspaceSecurityError
 from runner.core.paths import check_path
+from runner.core.text import visible
 from runner.git import command
 from runner.git.objects import EXECUTABLE, FILE, FOLDER, LINK, SUBMODULE, Entry, ObjectStore
 
@@ -64,8 +65,8 @@ class WorkTree:
     def fill(self, tree: str, commit: str) -> None:
         """Write a tree into a fresh folder; raises FileAccessError or WorkspaceSecurityError."""
         try:
-            if self.root.exists():
-                shutil.rmtree(self.root)
+            _clear(self.root)
+            self.known, self.submodules = {}, set()
             self.root.mkdir(parents=True, mode=0o700)
             for path, entry in self.store.walk(tree):
                 self._place(path, entry)
@@ -100,7 +101,11 @@ class WorkTree:
 
     def point_to(self, commit: str) -> None:
         """Let the private `.git` name a commit."""
-        (self.root / ".git" / "HEAD").write_text(f"{commit}\n")
+        head = self.root / ".git" / "HEAD"
+        try:
+            head.write_text(f"{commit}\n")
+        except OSError as error:
+            raise FileAccessError(f"writing {head}: {error.strerror}") from error
 
     def index(self) -> None:
         """Write the private index, so that `git status` in a command tells the truth."""
@@ -126,8 +131,22 @@ class WorkTree:
     def changes(self, listed: Sequence[str]) -> list[Found]:
         """Find what differs from the tree; ignored files count only where a glob lists them.
 
-        Raises WorkspaceSecurityError for a nested repository or a special file.
+        Raises WorkspaceSecurityError for what cannot be recorded: a nested repository, a special
+        file, a change in a submodule, a folder that was closed, a name that misleads.
         """
+        try:
+            found = self._changes(listed)
+        except PermissionError as error:
+            path = os.path.relpath(os.fsdecode(error.filename), self.root)
+            reason = "cannot be read any more"
+            raise WorkspaceSecurityError(path, reason, reason_code="unreadable") from error
+        except OSError as error:
+            raise FileAccessError(f"searching {self.root}: {error.strerror}") from error
+        for each in found:
+            _check_change(each.path)
+        return found
+
+    def _changes(self, listed: Sequence[str]) -> list[Found]:
         newest = max((each.stamp.changed for each in self.known.values()), default=0)
         seen: set[str] = set()
         found: list[Found] = []
@@ -158,11 +177,14 @@ class WorkTree:
                 path = os.path.relpath(item.path, self.root)
                 if path == ".git":
                     continue
-                if not item.is_dir(follow_symlinks=False):
+                is_folder = item.is_dir(follow_symlinks=False)
+                if path in self.submodules:
+                    _check_untouched(path, is_folder and not any(Path(item.path).iterdir()))
+                elif not is_folder:
                     yield path, path in self.known
                 elif path in tracked_folders:
                     pending.append(path)
-                elif path not in self.submodules or any(os.scandir(item.path)):
+                else:
                     yield path + "/", False
 
     def _compare(self, path: str, known: Known, newest: int) -> Found | None:
@@ -204,14 +226,13 @@ class WorkTree:
         ignored_files = self._ignored(inner)
         for path in inner:
             if path not in ignored_files or any(globs.matches(glob, path) for glob in listed):
-                _check_name(path)
                 yield path
 
     def _files(self, path: str) -> list[str]:
         if not path.endswith("/"):
             return [path]
         found = []
-        for folder, folders, files in os.walk(self.root / path):
+        for folder, folders, files in os.walk(self.root / path, onerror=_raise):
             links = [name for name in folders if (Path(folder) / name).is_symlink()]
             found += [os.path.relpath(Path(folder) / name, self.root) for name in files + links]
             if ".git" in folders:
@@ -243,30 +264,59 @@ class WorkTree:
         self.settle(change.path, None)
         return None
 
-    def undo(self, changes: Iterable[Found]) -> None:
-        """Put changed paths back as the tree has them."""
-        for change in changes:
-            target = self.root / change.path
-            if target.is_dir() and not target.is_symlink():
-                shutil.rmtree(target)
-            else:
-                target.unlink(missing_ok=True)
-            if change.before is not None:
-                self.known.pop(change.path, None)
-                self._place(change.path, change.before)
-
 
 def _inside(path: str) -> str:
     return f"{path}**" if path.endswith("/") else path
 
 
+def _clear(root: Path) -> None:
+    """Remove a folder with all in it, also where a command closed some of its folders."""
+    if not root.exists():
+        return
+    try:
+        shutil.rmtree(root)
+    except PermissionError:
+        root.chmod(0o700)
+        for folder, folders, _ in os.walk(root):
+            for inner in (Path(folder) / name for name in folders):
+                if not inner.is_symlink():
+                    inner.chmod(0o700)
+        shutil.rmtree(root)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _check_untouched(submodule: str, untouched: bool) -> None:  # noqa: FBT001  # one yes or no
+    if not untouched:
+        reason = "is a submodule, which planlock does not change"
+        raise WorkspaceSecurityError(submodule, reason, reason_code="submodule")
+
+
+def _check_change(path: str) -> None:
+    """Refuse to record a name that no plan could have named, or that reads as another."""
+    check_path(path)
+    if visible(path) != path:
+        reason = "holds characters that cannot be shown"
+        raise WorkspaceSecurityError(path, reason, reason_code="control_character")
+
+
 def _check_name(path: str) -> None:
-    """Refuse names that git itself refuses (`.git` in any spelling, `..`)."""
+    """Refuse names that git itself refuses (`.git` in any spelling, `..`), and no others."""
     for name in path.split("/"):
         if name in {"", ".", ".."}:
             raise WorkspaceSecurityError(path, "is not a plain path", reason_code="traversal")
-    if "git" in path.casefold() or not path.isascii():
-        check_path(path)
+        if "git" in name.casefold() or not name.isascii():
+            _check_spelling(name)
+
+
+def _check_spelling(name: str) -> None:
+    try:
+        check_path(name)
+    except WorkspaceSecurityError as error:
+        if error.reason_code == "git_dir":
+            raise
 
 
 def _stamp(path: Path) -> Stamp:

@@ -23,6 +23,12 @@ def find(name: str, plugins: Sequence[str]) -> StepType:
     return _load(name, tuple(plugins))
 
 
+def custom(plugins: Sequence[str]) -> dict[str, StepType]:
+    """Load every step type that the allowed plugins add."""
+    names = {each.name for each in entry_points(group=GROUP) if _distribution(each) in plugins}
+    return {name: find(name, plugins) for name in sorted(names - set(BUILT_IN))}
+
+
 @cache
 def _load(name: str, plugins: tuple[str, ...]) -> StepType:
     allowed = (OURS,) if name in BUILT_IN else plugins

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
-    "run_started", "step_started", "output", "step_finished", "waiting", "note", "run_finished"
+    "run_started",
+    "step_started",
+    "tick",
+    "output",
+    "step_finished",
+    "waiting",
+    "note",
+    "run_finished",
 ]
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from runner.core.errors import (
     AuthorityRefused,
     BranchBusy,
+    PlanlockError,
     Reason,
+    Refused,
     SandboxUnavailable,
     UsageError,
 )
@@ -27,7 +30,16 @@ from runner.project import Project
 from runner.sandbox.commands import find_backend
 from runner.sandbox.contract import Backend
 from runner.steps import registry
-from runner.verbs import evidence, ledger_sync, performing, publishing, recording, runs, session
+from runner.verbs import (
+    evidence,
+    ledger_sync,
+    performing,
+    publishing,
+    recording,
+    runs,
+    session,
+    starting,
+)
 from runner.verbs.events import Listener
 from runner.verbs.evidence import Evidence
 from runner.verbs.performing import Performer
@@ -86,8 +98,11 @@ def run(project: Project, plan_id: str, options: Options, listener: Listener) ->
         return held
     try:
         stop = _loop(held, options)
-    finally:
-        held.release()
+    except BaseException:
+        with suppress(PlanlockError):  # what went wrong before is what there is to tell
+            held.release()
+        raise
+    held.release()
     return _report(held, stop)
 
 
@@ -102,13 +117,16 @@ def _open(
         if ended.ended:
             return _ended_report(project, found, latest, known[latest])
         return session.take_over(project, plan_id, latest, found=found, listener=listener)
-    others = session.load_others(project, plan_id, latest + 1)
-    session.first_refusal(found, others, latest + 1, project.world.now())
+    number = runs.next_number(project, plan_id)
+    others = session.load_others(project, plan_id, number)
+    starting.check_first_step(found, others, number, project.world.now())
     try:
-        return session.create(project, found, latest + 1, listener)
+        return starting.create(project, found, number, listener)
     except BranchBusy:
         # somebody started this run at the same moment: they hold it, or have finished it
         project.home.fetch(plan_id)
+        if number not in runs.of_plan(project, plan_id):
+            raise
         return _open(project, found, replace(options, new=False), listener)
 
 
@@ -279,8 +297,12 @@ def _changed_recorded_steps(held: Session, found: Evidence) -> list[str]:
 def _prepare(
     held: Session, question: Question, decision: Decision
 ) -> tuple[Backend | None, tuple[Reason, ...]]:
-    """Find a sandbox for a command, money for a question; reasons where there is none."""
+    """Find the step's type, a sandbox for a command, money for a question; else reasons."""
     step = question.plan.plan.steps[question.step]
+    try:
+        registry.find(step.step_type, question.policy.policy.plugins)
+    except Refused as error:
+        return None, (Reason(code="plugin_not_allowed", message=error.message, fix=error.hint),)
     if step.step_type == "run_command":
         try:
             return find_backend(question.policy.policy.sandbox.require), ()

@@ -17,12 +17,16 @@ def _boot() -> str:
 
 
 def _started(pid: int) -> str:
-    """The start time of a process in clock ticks since boot, which no later process shares."""
+    """The start time of a process in clock ticks since boot, which no later process shares.
+
+    Empty for a dead one, also where its parent has not taken note of its end.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return ""
-    return stat.rpartition(")")[2].split()[19]
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] in {"Z", "X"} else fields[19]
 
 
 def this_process() -> str:

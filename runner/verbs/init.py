@@ -61,6 +61,8 @@ def init(project: Project, *, solo: bool, local: bool) -> Initialised:
         raise RepositoryUnsuitable(message, hint="run init in a clone and push")
     trusted_ref, url = _trusted(project, local=local)
     principal = _principal(project)
+    if not (work_tree / SIGNERS_PATH).exists():
+        _person_key(project)  # looked for first, so that nothing is half-written without one
     key = _runner_key(project)
     done = [
         _write_policy(project, work_tree, principal, solo=solo),
@@ -93,8 +95,8 @@ def _trusted(project: Project, *, local: bool) -> tuple[str, str | None]:
         message = "governing this repository: it has no commit yet"
         hint = 'git commit --allow-empty -m "Start"'
         raise RepositoryUnsuitable(message, hint=hint)
-    configured = project.settings.home
-    if configured and configured != LOCAL and not local:
+    configured = project.home_url
+    if configured and not local:
         ref = project.settings.trusted_ref or home.remote_default_branch(configured)
         return ref, configured
     ref = project.settings.trusted_ref or project.repository.head_branch() or ""

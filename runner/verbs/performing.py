@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from runner.core import gate, globs
 from runner.core.cost import Call
 from runner.core.errors import StaleInput, StepFailed, WorkspaceSecurityError
 from runner.core.gate import Decision, Question
-from runner.core.plan import RunCommandInput, Step, typed_input
+from runner.core.plan import RunCommandInput, Step, model_problems
 from runner.core.policy import judge_change
 from runner.core.run import Change, digest_bytes
 from runner.core.text import visible
@@ -22,7 +24,7 @@ from runner.models import scripted
 from runner.sandbox import files
 from runner.sandbox.contract import Backend, Command, Limits, Outcome, Room
 from runner.steps import registry
-from runner.steps.contract import Context, Failure, Output
+from runner.steps.contract import Context, Failure, Output, StepType
 from runner.verbs import recording
 from runner.verbs.session import Session
 
@@ -58,7 +60,6 @@ class Performer:
         """Execute the step; failures of the step itself are in the output."""
         plugins = self.question.policy.policy.plugins
         step_type = registry.find(self.step.step_type, plugins)
-        given = typed_input(self.step)
         with files.Workspace(self.tree.root) as workspace:
             context = Context(
                 goal=self.session.plan.file.plan.goal,
@@ -71,25 +72,21 @@ class Performer:
                 command=lambda asked: self._command(asked, backend, progress),
                 ask=self._ask,
             )
-            output = self._guarded(lambda: step_type.execute(context, given))
+            output = self._guarded(lambda: step_type.execute(context, _typed(step_type, self.step)))
         return Performed(output=output, entries=self.entries, transcripts=self.transcripts)
 
     def _guarded(self, execute: Callable[[], Output]) -> Output:
+        """A failed step ends this call, and the next one starts from a fresh work tree."""
         try:
             output = execute()
             self._check_limits(output)
         except WorkspaceSecurityError as error:
-            self._take_back()
+            self.entries.clear()
             return _failed(f"workspace_{error.reason_code}", error.message)
         except (StaleInput, StepFailed) as error:
-            self._take_back()
+            self.entries.clear()
             return _failed(error.code, error.message)
         return output
-
-    def _take_back(self) -> None:
-        """Put the work tree back to the last commit's state after a failed step."""
-        self.entries.clear()
-        self.tree.undo(self.tree.changes([]))
 
     def _outputs(self) -> dict[str, str]:
         found = {}
@@ -181,15 +178,24 @@ class Performer:
             env=given.env,
             limits=Limits(timeout_s=given.timeout_s),
         )
-        outcome = backend.run(command, self._room(), on_output=progress, cancelled=lambda: False)
+        outcome = backend.run(command, self._room(), on_output=progress, cancelled=self._tick)
         output = _command_output(outcome)
-        found = self.tree.changes(given.writes)
-        if output.failure is None and (failure := self._unapproved(found, given.writes)):
-            output = replace(output, failure=failure)
         if output.failure is not None:
-            self.tree.undo(found)
             return output
+        try:
+            found = self.tree.changes(given.writes)
+        except WorkspaceSecurityError as error:
+            failure = Failure(code=f"workspace_{error.reason_code}", message=visible(error.message))
+            return replace(output, failure=failure)
+        unapproved = self._unapproved(found, given.writes)
+        if unapproved is not None:
+            return replace(output, failure=unapproved)
         return replace(output, changes=tuple(self._keep(each) for each in found))
+
+    def _tick(self) -> bool:
+        """Let the listener show that time goes by; nobody cancels a command from here yet."""
+        self.session.tell("tick", step=self.question.step)
+        return False
 
     def _check_reads(self, reads: Sequence[str]) -> None:
         for glob in reads:
@@ -262,6 +268,17 @@ class Performer:
             )
         if output.changes and size > limits.changed_bytes:
             raise StepFailed(f"{size} changed bytes; the policy allows {limits.changed_bytes}")
+
+
+def _typed(step_type: StepType, step: Step) -> Any:
+    """The input as the step type's own model has it; raises StepFailed where it does not fit."""
+    try:
+        return step_type.model.model_validate(step.input)
+    except ValidationError as error:
+        first = model_problems(error, file=step.id)[0]
+        raise StepFailed(
+            f"reading the input of step {step.id}: {first.path}: {first.message}"
+        ) from error
 
 
 def _command_output(outcome: Outcome) -> Output:

@@ -94,6 +94,7 @@ def publish_record(  # noqa: PLR0913  # the parts of one commit
     store = held.project.store
     files: dict[str, Entry | None] = {**entries}
     files[f"{held.folder}/{file}"] = Entry(mode=FILE, oid=store.write("blob", data))
+    record = build_record(_parsed(data, file), file=file)
     closing = value["kind"] == "end"
     if closing:
         signature = held.project.runner.sign(data, namespace=NAMESPACE)
@@ -105,7 +106,6 @@ def publish_record(  # noqa: PLR0913  # the parts of one commit
         pairs=_trailers(held, value, status),
         tag=run_tag(held.plan.id, held.number) if closing else "",
     )
-    record = build_record(_parsed(data, file), file=file)
     added = RecordFile(name=file, record=record, digest=digest_bytes(data))
     held.run = replace(held.run, records=(*held.run.records, added))
     _to_ledger(held)

@@ -13,6 +13,7 @@ from runner.core.run import (
     RecordFile,
     RunFile,
     digest_bytes,
+    lease_ref,
     run_branch,
     run_folder,
     run_tag,
@@ -69,6 +70,13 @@ def of_plan(project: Project, plan: str) -> dict[int, str]:
         if match:
             found[int(match["run"])] = oid
     return dict(sorted(found.items()))
+
+
+def next_number(project: Project, plan: str) -> int:
+    """The number of the next run; a lease keeps that of a run whose branch somebody deleted."""
+    prefix = lease_ref(plan, 0)[:-1]
+    leased = [ref.removeprefix(prefix) for ref in refs.under(project.git_dir, prefix)]
+    return max([0, *of_plan(project, plan), *(int(each) for each in leased if each.isdigit())]) + 1
 
 
 def every(project: Project) -> Iterator[tuple[str, int, str, str]]:

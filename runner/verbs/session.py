@@ -7,13 +7,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from runner.core.documents import dump
-from runner.core.errors import AuthorityRefused, BranchBusy, Refused, RunHeld
-from runner.core.gate import Answer, Question, decide
+from runner.core.errors import AuthorityRefused, BranchBusy, RunHeld
+from runner.core.gate import Question
 from runner.core.policy import PLANS_FOLDER
 from runner.core.run import (
-    NAMESPACE,
-    RUN_FILE,
     RunFile,
     chain_problems,
     lease_ref,
@@ -23,7 +20,7 @@ from runner.core.run import (
 from runner.core.values import parse_time, time_text
 from runner.git import leases, refs, trailers
 from runner.git.leases import Lease
-from runner.git.objects import FILE, Entry, NewCommit, Signature
+from runner.git.objects import Entry, NewCommit, Signature
 from runner.git.refs import Move
 from runner.git.trailers import Trailer
 from runner.git.worktree import WorkTree
@@ -162,111 +159,11 @@ class Session:
             raise RunHeld(message, hint=f"planlock log {self.plan.id}/{self.number}") from error
 
 
-def create(project: Project, found: Evidence, number: int, listener: Listener) -> Session:
-    """Start a run: header, branch and lease appear together, or not at all."""
-    plan, authority = found.plan, found.authority
-    now = project.world.now()
-    principal = project.runner_name(authority)
-    others = load_others(project, plan.id, number)
-    header = {
-        "version": 1,
-        "plan": plan.id,
-        "run": number,
-        "repository": authority.policy.repository,
-        "plan_digest": plan.file.digest,
-        "plan_tip": plan.commit,
-        "base": plan.file.plan.base,
-        "trusted_ref": authority.ref,
-        "authority": authority.commit,
-        "approvals": _counting(found, others, number, now),
-        "runner": principal,
-        "executor": recording.executor(),
-        "started_at": time_text(now),
-    }
-    data = dump(header)
-    store, by = project.store, project.runner_identity(principal)
-    path = f"{run_folder(plan.id, number)}/{RUN_FILE}"
-    signature = project.runner.sign(data, namespace=NAMESPACE)
-    entries = {
-        path: Entry(mode=FILE, oid=store.write("blob", data)),
-        f"{path}.sig": Entry(mode=FILE, oid=store.write("blob", signature)),
-    }
-    draft = NewCommit(
-        tree=store.edit_tree(store.commit(plan.commit).tree, entries),
-        parents=(plan.commit,),
-        by=by,
-        message=trailers.message(
-            f"planlock: start run {plan.id}/{number}",
-            [
-                ("Plan", plan.id),
-                ("Plan-Digest", plan.file.digest),
-                ("Run", str(number)),
-                ("Authority", authority.commit),
-            ],
-        ),
-    )
-    commit = recording.sign_commit(project, draft)
-    lease = Lease(holder=holder.this_process(), epoch=1, taken_at=now, expires_at=now + GRACE)
-    lease_oid = leases.write(store, lease, parent=None, by=by)
-    moves = [
-        Move(ref=run_branch(plan.id, number), old=None, new=commit),
-        Move(ref=lease_ref(plan.id, number), old=None, new=lease_oid),
-    ]
-    project.home.publish(moves, reason=f"start run {plan.id}/{number}")
-    return Session(
-        project=project,
-        plan=plan,
-        run=runs.load_run(store, commit, plan.id, number),
-        tip=commit,
-        lease=lease,
-        lease_oid=lease_oid,
-        by=by,
-        listener=listener,
-        others=others,
-    )
-
-
 def load_others(project: Project, plan: str, number: int) -> tuple[RunFile, ...]:
     known = runs.of_plan(project, plan)
     return tuple(
         runs.load_run(project.store, oid, plan, run) for run, oid in known.items() if run != number
     )
-
-
-def _counting(found: Evidence, others: Sequence[RunFile], number: int, now: datetime) -> list[str]:
-    """Digests of the approvals that count for some step at the start; the run consumes them."""
-    used: set[str] = set()
-    for step in range(len(found.plan.file.plan.steps)):
-        question = Question(
-            plan=found.plan.file,
-            step=step,
-            policy=found.authority.policy_file,
-            votes=found.votes,
-            provenance=found.provenance,
-            so_far=evidence.so_far(None, others, number),
-            now=now,
-        )
-        used.update(vote.digest for vote in decide(question).approvals)
-    return sorted(used)
-
-
-def first_refusal(found: Evidence, others: Sequence[RunFile], number: int, now: datetime) -> None:
-    """Raise Refused where not even the first step may run, so that no run is made for nothing."""
-    question = Question(
-        plan=found.plan.file,
-        step=0,
-        policy=found.authority.policy_file,
-        votes=found.votes,
-        provenance=found.provenance,
-        so_far=evidence.so_far(None, others, number),
-        now=now,
-    )
-    decision = decide(question)
-    if decision.answer is Answer.REFUSED:
-        plan = found.plan
-        step = plan.file.plan.steps[0]
-        message = f"plan {plan.id} may not run: step 1 {step.id} (trusted: {found.authority})"
-        raise Refused(message, reasons=decision.reasons, hint=f"planlock status {plan.id}")
 
 
 def take_over(

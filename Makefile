@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= auto
 
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test lint format clean
 
 help:
 	@echo "make demo    play the main job in a throw-away repository"

@@ -111,6 +111,13 @@ class WorkTree:
         """Write the private index, so that `git status` in a command tells the truth."""
         command.run(["read-tree", "HEAD"], git_dir=self.root / ".git", cwd=self.root)
 
+    def remove(self) -> None:
+        """Delete the folder; what it held is in the tree."""
+        try:
+            shutil.rmtree(self.root)
+        except OSError as error:
+            raise FileAccessError(f"removing {self.root}: {error.strerror}") from error
+
     def write(self, path: str, entry: Entry | None) -> None:
         """Bring one path in step with the tree (records and approvals, which no step writes)."""
         try:

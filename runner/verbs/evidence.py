@@ -247,19 +247,32 @@ def commit_signer(commit: Commit, authority: Authority, at: datetime) -> str | N
 
 
 def _strays(project: Project, plan: PlanAt, base: str) -> list[Reason]:
-    """Paths beside the plan that differ from `base`: an input that nobody approved."""
-    own = f"{plan_folder(plan.id)}/" if plan.on_branch else "plans/"
+    """Paths beside the plan that differ from `base`: an input that nobody approved.
+
+    In the plan's own folder too: a test collector or a shell would load a `conftest.py` or a
+    script there, and no digest covers it.
+    """
     store = project.store
     changed = history.changed_paths(
         project.git_dir, store.commit(base).tree, store.commit(plan.commit).tree
     )
-    strays = sorted(path for path in changed if not path.startswith(own))
+    strays = sorted(path for path in changed if not _may_differ(plan, path))
     if not strays:
         return []
     names = ", ".join(strays[:5]) + (", …" if len(strays) > 5 else "")
-    message = f"stale: {plan.commit[:12]} differs from base {base[:12]} outside {own}: {names}"
+    message = f"stale: {plan.commit[:12]} differs from base {base[:12]} in {names}"
     fix = f"planlock propose --refresh {plan.id}"
     return [Reason(code="stale", message=message, fix=fix)]
+
+
+def _may_differ(plan: PlanAt, path: str) -> bool:
+    """Whether a path is the plan or an approval of it, or lies where the trusted ref governs."""
+    if not plan.on_branch:
+        return path.startswith("plans/")
+    folder = plan_folder(plan.id)
+    return path == plan_path(plan.id) or (
+        path.startswith(f"{folder}/approvals/") and path.endswith((".yaml", ".yaml.sig"))
+    )
 
 
 def so_far(run: RunFile | None, others: Iterable[RunFile], number: int) -> SoFar:

@@ -410,6 +410,9 @@ def _close(held: Session) -> Stop:
         },
     }
     publishing.publish_record(held, "end", value, {}, status="completed", number=None)
+    if held.tree is not None:
+        held.tree.remove()
+        held.tree = None
     held.tell("run_finished", status="completed")
     return Stop(status="completed")
 

@@ -21,7 +21,7 @@ from runner.core.errors import (
     RepositoryUnsuitable,
 )
 from runner.core.policy import POLICY_PATH, SIGNERS_PATH, Policy, PolicyFile
-from runner.git import home, repository
+from runner.git import home, refs, repository
 from runner.git.home import LOCAL, Home
 from runner.git.objects import ObjectStore, Signature
 from runner.git.repository import Repository
@@ -140,6 +140,25 @@ class Project:
             return None
         there = (self.repository.work_tree or self.git_dir) / url
         return str(there.resolve()) if there.exists() else url
+
+    def stay_offline(self) -> None:
+        """Judge by what this repository holds: the home as last fetched, else `origin` as cloned.
+
+        Raises NotGoverned where neither is here.
+        """
+        url = self.settings.home if self.settings.home != LOCAL else None
+        ref = self.settings.trusted_ref
+        if url is None:
+            return
+        fetched = Home(git_dir=self.git_dir, url=url, trusted_ref=ref) if ref else None
+        if fetched and refs.read(self.git_dir, fetched.local_name(fetched.trusted_ref)):
+            self.home = fetched
+            return
+        cloned = home.cloned_branch(self.git_dir, ref)
+        if cloned is None:
+            message = "finding the trusted ref: neither the home nor origin's branches are here"
+            raise NotGoverned(message, hint="git fetch origin && git remote set-head origin --auto")
+        self.home = Home(git_dir=self.git_dir, url=None, trusted_ref=cloned)
 
     def authority(self) -> Authority:
         """Policy and keys as they are trusted now; the home is fetched by the caller."""

@@ -12,6 +12,8 @@ from runner.git import command
 from runner.git.objects import Entry, ObjectStore
 from runner.git.refs import ZERO
 
+FILTERS = r"^filter\..*\.(clean|smudge|process|required)$"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Checkout:
@@ -68,7 +70,22 @@ def advance(checkout: Checkout, store: ObjectStore, paths: Mapping[str, Entry | 
         git_dir=Path(git_dir.decode().strip()),
         stdin="".join(lines).encode(),
         cwd=checkout.folder,
+        env=_without_filters(checkout.folder),
     )
+
+
+def _without_filters(folder: Path) -> dict[str, str]:
+    """Variables that empty every configured filter: git compares files of the last second.
+
+    Settings by variable go before those of the repository (git-config(1), GIT_CONFIG_COUNT).
+    """
+    found = command.attempt(["config", "-z", "--name-only", "--get-regexp", FILTERS], cwd=folder)
+    names = sorted({name for name in found.stdout.decode().split("\0") if name})
+    values = {"GIT_CONFIG_COUNT": str(len(names))}
+    for number, name in enumerate(names):
+        values[f"GIT_CONFIG_KEY_{number}"] = name
+        values[f"GIT_CONFIG_VALUE_{number}"] = "false" if name.endswith(".required") else ""
+    return values
 
 
 def _read(path: Path) -> bytes | None:

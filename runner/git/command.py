@@ -29,6 +29,7 @@ SETTINGS = (
     "diff.external=",
     "gc.auto=0",
     "maintenance.auto=false",
+    "advice.graftFileDeprecated=false",
     "log.showSignature=false",
     "log.diffMerges=separate",
     "log.follow=false",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.core.errors import AuthorityRefused, BranchBusy, GitError, NotGoverned
-from runner.core.run import plan_branch
+from runner.core.run import plan_branch, run_branch
 from runner.git import command, history, refs
 from runner.git.refs import Move
 
@@ -96,6 +96,14 @@ class Home:
             self._never_backwards(f"{SEEN}/plan/{plan}", commit, ref)
         return commit
 
+    def run_tip(self, plan: str, run: int) -> str | None:
+        """The tip of a run's branch; refused where it moved other than forward."""
+        ref = run_branch(plan, run)
+        commit = refs.read(self.git_dir, ref)
+        if commit is not None:
+            self._never_backwards(f"{SEEN}/run/{plan}/{run}", commit, ref)
+        return commit
+
     def _never_backwards(self, seen_ref: str, commit: str, ref: str) -> None:
         seen = refs.read(self.git_dir, seen_ref)
         if seen == commit:
@@ -149,3 +157,12 @@ def list_remote(url: str, option: str, *, patterns: Sequence[str]) -> list[str]:
 
 def _reach(url: str) -> str:
     return f"see whether this works: git ls-remote {url}"
+
+
+def cloned_branch(git_dir: Path, ref: str | None) -> str | None:
+    """Where a clone keeps origin's branch `ref`, or its default branch; None where it has none."""
+    if ref is not None:
+        cloned = f"refs/remotes/origin/{ref.removeprefix('refs/heads/')}"
+        return cloned if refs.read(git_dir, cloned) else None
+    args = ["symbolic-ref", "--quiet", "refs/remotes/origin/HEAD"]
+    return command.attempt(args, git_dir=git_dir).stdout.decode().strip() or None

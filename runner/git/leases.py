@@ -17,7 +17,10 @@ from runner.git.objects import NewCommit, ObjectStore, Signature
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
-    """One link of the chain; `step` is empty where none is about to start."""
+    """One link of the chain; `step` is empty where none is about to start.
+
+    What it says of the step (from `step` on) is handed on until the step is recorded.
+    """
 
     holder: str
     epoch: int
@@ -28,6 +31,8 @@ class Lease:
     authority: str = ""
     plan_tip: str = ""
     reserved_usd: str = ""
+    started_at: datetime | None = None
+    approvals: tuple[str, ...] = ()
 
 
 def write(store: ObjectStore, lease: Lease, *, parent: str | None, by: Signature) -> str:
@@ -45,6 +50,8 @@ def write(store: ObjectStore, lease: Lease, *, parent: str | None, by: Signature
         ("Authority", lease.authority),
         ("Plan-Tip", lease.plan_tip),
         ("Reserved-USD", lease.reserved_usd),
+        ("Started-At", time_text(lease.started_at) if lease.started_at else ""),
+        *(("Approval", digest) for digest in lease.approvals),
     ]
     commit = NewCommit(
         tree=store.write_tree({}),
@@ -57,7 +64,8 @@ def write(store: ObjectStore, lease: Lease, *, parent: str | None, by: Signature
 
 def read(store: ObjectStore, oid: str) -> Lease:
     """Read a lease commit; raises InvalidDocument for anything else."""
-    values = dict(trailers.read(store.commit(oid).message))
+    pairs = trailers.read(store.commit(oid).message)
+    values = dict(pairs)
     try:
         return Lease(
             holder=values["Holder"],
@@ -69,6 +77,8 @@ def read(store: ObjectStore, oid: str) -> Lease:
             authority=values.get("Authority", ""),
             plan_tip=values.get("Plan-Tip", ""),
             reserved_usd=values.get("Reserved-USD", ""),
+            started_at=parse_time(values["Started-At"]) if "Started-At" in values else None,
+            approvals=tuple(value for key, value in pairs if key == "Approval"),
         )
     except (KeyError, ValueError) as error:
         problem = Problem(file=f"lease {oid}", code="lease", message=f"not a lease: {error}")

@@ -11,6 +11,7 @@ import os
 import subprocess
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -84,7 +85,8 @@ class ObjectStore:
     def close(self) -> None:
         reader, self._reader = self._reader, None
         if reader is not None and reader.stdin and reader.stdout:
-            reader.stdin.close()
+            with suppress(BrokenPipeError):  # what is left in the pipe of a dead reader
+                reader.stdin.close()
             reader.stdout.close()
             reader.wait()
 
@@ -115,6 +117,7 @@ class ObjectStore:
 
     def _start(self) -> subprocess.Popen[bytes]:
         if self._reader is None or self._reader.poll() is not None:
+            self.close()
             try:
                 self._reader = subprocess.Popen(
                     command.arguments(self.git_dir, ["cat-file", "--batch"]),
@@ -134,11 +137,19 @@ class ObjectStore:
 
     def tree(self, oid: str) -> Tree:
         if oid not in self._trees:
-            self._trees[oid] = parse_tree(self._read_kind(oid, "tree"), len(oid) // 2)
+            data = self._read_kind(oid, "tree")
+            try:
+                self._trees[oid] = parse_tree(data, len(oid) // 2)
+            except ValueError as error:
+                raise GitError(f"reading tree {oid}: malformed: {error}") from error
         return self._trees[oid]
 
     def commit(self, oid: str) -> Commit:
-        return parse_commit(oid, self._read_kind(oid, "commit"))
+        data = self._read_kind(oid, "commit")
+        try:
+            return parse_commit(oid, data)
+        except (KeyError, ValueError) as error:
+            raise GitError(f"reading commit {oid}: malformed: {error}") from error
 
     def _read_kind(self, oid: str, wanted: Kind) -> bytes:
         _, kind, content = self.read(oid)

@@ -10,6 +10,11 @@ from runner.core.errors import BranchBusy, FileAccessError, GitError
 from runner.git import command
 
 ZERO = "0" * 40
+# How git tells, where it does not give the system's own words, that a file could not be written.
+DISK = (
+    *("No space", "Read-only", "Permission denied", "File too large"),
+    *("unable to create", "unable to write", "couldn't write", "cannot update ref"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,15 +59,15 @@ def move(git_dir: Path, moves: Sequence[Move], *, reason: str) -> None:
         stdin=stdin,
     )
     if done.returncode != 0:
-        raise _trouble(moves, done.stderr.decode(errors="replace").strip())
+        raise _trouble(git_dir, moves, done.stderr.decode(errors="replace").strip())
 
 
-def _trouble(moves: Sequence[Move], said: str) -> Exception:
+def _trouble(git_dir: Path, moves: Sequence[Move], said: str) -> Exception:
     names = ", ".join(each.ref for each in moves)
     if "but expected" in said or "already exists" in said or "unable to resolve" in said:
         return BranchBusy(f"moving {names}: another process moved it first", hint="try again")
     if "File exists" in said:
         return BranchBusy(f"moving {names}: another process holds the lock", hint="try again")
-    if any(cause in said for cause in ("No space", "Read-only", "Permission denied")):
-        return FileAccessError(f"moving {names}: {said}")
+    if any(cause in said for cause in DISK):
+        return FileAccessError(f"moving {names}: {said}", hint=f"df -h {git_dir}")
     return GitError(f"moving {names}: {said}")

@@ -180,7 +180,9 @@ class WorkTree:
         }
         pending = [folder]
         while pending:
-            for item in os.scandir(self.root / pending.pop()):
+            with os.scandir(self.root / pending.pop()) as items:
+                inside = list(items)
+            for item in inside:
                 path = os.path.relpath(item.path, self.root)
                 if path == ".git":
                     continue

@@ -39,6 +39,7 @@ class SoFar:
     run: int = 0
     skipped: tuple[str, ...] = ()
     spent: Decimal = Decimal(0)
+    tokens: int = 0
     uses: Mapping[str, frozenset[int]] = field(default_factory=dict)
     spent_under: Mapping[str, Decimal] = field(default_factory=dict)
 
@@ -298,7 +299,13 @@ def money_left(question: Question, counted: Sequence[Vote]) -> Decimal | None:
 
 def _money_reason(question: Question, money: Decimal | None) -> tuple[Reason, ...]:
     step = question.plan.plan.steps[question.step]
-    if step.step_type not in SPENDS or money is None or money > 0:
+    if step.step_type not in SPENDS:
+        return ()
+    most = question.plan.plan.budget.tokens
+    if most is not None and question.so_far.tokens >= most:
+        message = f"the plan's budget is exhausted: {question.so_far.tokens} of {most} tokens"
+        return (Reason(code="budget_exceeded", message=message, fix="raise the budget by review"),)
+    if money is None or money > 0:
         return ()
     message = f"the budget is exhausted: {question.so_far.spent} USD are spent in this run"
     return (Reason(code="budget_exceeded", message=message, fix="raise the budget by review"),)

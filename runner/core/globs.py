@@ -46,8 +46,8 @@ def hit(pattern: str, target: str) -> Hit:
 def _covers(pattern: str, target: str) -> bool:
     if pattern in {target, "**"}:
         return True
-    prefix, double, rest = pattern.partition("**")
-    return bool(double) and not rest and not is_glob(prefix) and target.startswith(prefix)
+    # `docs**` is a name beginning with docs; only `docs/**` takes all that lies below docs
+    return pattern.endswith("/**") and not is_glob(pattern[:-3]) and target.startswith(pattern[:-2])
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -208,10 +209,19 @@ def cross_checks(value: Any) -> Iterator[Check]:
         at, step_id = f"steps[{number}]", step.get("id")
         if step_id in seen:
             yield "duplicate_step", f"{at}.id", f"step id {step_id!r} is used twice", "rename it"
+        yield from _type_check(step.get("step_type"), f"{at}.step_type")
         if isinstance(step.get("input"), dict):
             yield from _input_checks(step.get("step_type"), step["input"], f"{at}.input", seen)
         if isinstance(step_id, str) and step_id not in seen:
             seen.append(step_id)
+
+
+def _type_check(step_type: Any, at: str) -> Iterator[Check]:
+    """A plugin's type may not look like a built-in one: a slip of the pen would go unchecked."""
+    if isinstance(step_type, str) and step_type not in BUILT_IN:
+        for close in difflib.get_close_matches(step_type, BUILT_IN, n=1, cutoff=0.85):
+            message = f"step type {step_type!r} is too much like {close!r}"
+            yield "misspelt_step_type", at, message, f"write {close}"
 
 
 def typed_input(step: Step) -> Strict | None:

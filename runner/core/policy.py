@@ -213,7 +213,10 @@ def judge_change(policy: Policy, target: str) -> Verdict:
 
 
 def _always_denied(target: str) -> str:
-    if paths.is_authority(target) or globs.overlaps(f"{PLANS_FOLDER}/**", target.casefold()):
+    """Deny what names plans/; a glob as wide as `**` is judged by what the command then changed."""
+    first = target.split("/", 1)[0].casefold()
+    named = bool(first.strip("*")) and globs.overlaps(PLANS_FOLDER, first)
+    if paths.is_authority(target) or named:
         return f"{target} may touch {PLANS_FOLDER}/, which no step may change"
     return ""
 

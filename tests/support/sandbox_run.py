@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -46,3 +48,25 @@ def bound(backend: Backend, room: Room) -> Run:
         return backend.run(command, room, on_output=on_output, cancelled=cancelled)
 
     return run
+
+
+def alive(marker: str) -> list[str]:
+    """The processes of this machine with the marker in their command line."""
+    found = []
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = line.read_text(errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        found += [text] if marker in text else []
+    return found
+
+
+def gone(marker: str) -> bool:
+    """Whether the marked processes end; the kernel may need a moment after the kill."""
+    until = time.monotonic() + 5
+    while alive(marker):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True

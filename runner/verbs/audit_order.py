@@ -1,0 +1,175 @@
+"""A run's header, its order of steps and attempts, its digests, its sums and its calls."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from runner.core import documents
+from runner.core.run import (
+    Record,
+    RunFile,
+    chain_problems,
+    check_transition,
+)
+from runner.core.values import parse_time, usd
+from runner.verbs.audit_shape import Link, Walk
+from runner.verbs.evidence import PlanAt
+
+DONE = frozenset({"completed", "skipped"})
+
+
+def check(walk: Walk) -> None:
+    for problem in chain_problems(walk.run):
+        walk.add("chain_broken", "", problem)
+    _check_header(walk)
+    _check_times(walk)
+    records: list[Record] = []
+    for link in walk.links:
+        with walk.past.found.reading(f"{walk.name} {link.file.name}"):
+            _check_place(walk, link, records)
+            _check_calls(walk, link)
+        records.append(link.record)
+
+
+def _check_header(walk: Walk) -> None:
+    header, past = walk.run.header, walk.past
+    with past.found.reading(f"{walk.name} run.yaml"):
+        plan = past.plan_at(header.plan_tip, header.plan, on_branch=True)
+        facts = (
+            (header.repository, past.trusted.policy.repository, "repository"),
+            (header.base, plan.file.plan.base if plan else None, "base"),
+        )
+        for said, wanted, what in facts:
+            if said != wanted:
+                walk.add("header_differs", "run.yaml", f"{what} is {said}, not {wanted}")
+        if plan is None or plan.file.digest != header.plan_digest:
+            message = f"{header.plan_digest} is not the plan in {header.plan_tip[:12]}"
+            walk.add("digest_differs", "run.yaml", message)
+
+
+def _check_times(walk: Walk) -> None:
+    """Each record starts no earlier than the last one ended."""
+    moments = [walk.run.header.started_at]
+    for link in walk.links:
+        moments += [link.record.started_at, link.record.ended_at]
+    for early, late in itertools.pairwise(moments):
+        if parse_time(late) < parse_time(early):
+            walk.add("order", "", f"{late} is recorded after {early}")
+
+
+def _check_place(walk: Walk, link: Link, before: list[Record]) -> None:
+    plan = walk.past.plan_at(link.before.oid, walk.run.header.plan, on_branch=True)
+    where, record = link.file.name, link.record
+    if any(each.kind == "end" for each in before):
+        walk.add("order", where, "it comes after the closing record")
+    if plan is None:
+        walk.add("digest_differs", where, "the branch holds no plan there")
+    elif record.step is not None:
+        _check_digest(walk, link, plan)
+        _check_turn(walk, link, plan)
+    elif record.kind == "amendment":
+        _check_amendment(walk, link, before)
+    elif record.kind == "end":
+        _check_end(walk, link, plan)
+    else:
+        walk.add("digest_differs", where, f"a record of kind {record.kind} names no step")
+
+
+def _so_far(walk: Walk, link: Link) -> RunFile:
+    files = tuple(each.file for each in walk.links[: walk.links.index(link)])
+    return RunFile(header=walk.run.header, header_digest=walk.run.header_digest, records=files)
+
+
+def _check_digest(walk: Walk, link: Link, plan: PlanAt) -> None:
+    step = link.record.step
+    number = plan.file.index(step.id) if step else None
+    if step is None or number is None:
+        walk.add("digest_differs", link.file.name, f"the plan has no step {step and step.id}")
+        return
+    wanted = (number + 1, plan.file.plan.steps[number].step_type, plan.file.digests[number])
+    if (step.number, step.type, step.digest) != wanted:
+        message = f"step {step.id} is not the one that the plan has at that point"
+        walk.add("digest_differs", link.file.name, message)
+
+
+def _check_turn(walk: Walk, link: Link, plan: PlanAt) -> None:
+    """Only the first step that is not done may come, as its next attempt."""
+    record, run = link.record, _so_far(walk, link)
+    if record.step is None:
+        return
+    latest = {step.id: run.latest(step.id) for step in plan.file.plan.steps}
+    todo = [name for name, last in latest.items() if last is None or last.status not in DONE]
+    if not todo or todo[0] != record.step.id:
+        message = f"step {record.step.id} came while {todo[0] if todo else 'nothing'} was next"
+        walk.add("order", link.file.name, message)
+    last = latest.get(record.step.id)
+    tried = last.attempt if last else 0
+    wanted = max(tried, 1) if record.kind == "skip" else tried + 1
+    if record.attempt != wanted:
+        message = f"attempt {record.attempt} of {record.step.id}; attempt {wanted} was next"
+        walk.add("order", link.file.name, message)
+    _check_transition(walk, link, last.status if last else "pending")
+
+
+def _check_transition(walk: Walk, link: Link, before: str) -> None:
+    record = link.record
+    if (record.kind == "skip") != (record.status == "skipped"):
+        walk.add("order", link.file.name, f"kind {record.kind} with status {record.status}")
+    way = [before, "skipped"] if record.kind == "skip" else [before, "running", record.status]
+    try:
+        for old, new in itertools.pairwise(way):
+            check_transition(old, new)
+    except (KeyError, ValueError):
+        walk.add("order", link.file.name, f"a step cannot go from {before} to {record.status}")
+
+
+def _check_amendment(walk: Walk, link: Link, before: list[Record]) -> None:
+    """A newer plan may be adopted only if every recorded step is still the same."""
+    after = walk.past.plan_at(link.commit.oid, walk.run.header.plan, on_branch=True)
+    digests = (
+        dict(zip((step.id for step in after.file.plan.steps), after.file.digests, strict=True))
+        if after
+        else {}
+    )
+    if after is None or link.record.plan_digest != after.file.digest:
+        walk.add("digest_differs", link.file.name, "its plan digest is not that of the plan")
+    for each in before:
+        if each.step is not None and digests.get(each.step.id) != each.step.digest:
+            message = f"the adopted plan changes step {each.step.id}, which was recorded already"
+            walk.add("digest_differs", link.file.name, message)
+
+
+def _check_end(walk: Walk, link: Link, plan: PlanAt) -> None:
+    run = _so_far(walk, link)
+    latest = [run.latest(step.id) for step in plan.file.plan.steps]
+    if link.record.status == "completed" and not all(
+        each is not None and each.status in DONE for each in latest
+    ):
+        walk.add("order", link.file.name, "the run ends as completed with steps left")
+    if link.record.plan_digest != plan.file.digest:
+        walk.add("digest_differs", link.file.name, "its plan digest is not that of the plan")
+    cost = run.cost
+    wanted = {
+        "cost_usd": usd(cost.usd),
+        "input_tokens": cost.input_tokens,
+        "output_tokens": cost.output_tokens,
+        "calls": cost.calls,
+        "unpriced": cost.unpriced,
+    }
+    said = (link.record.model_extra or {}).get("total")
+    if said != wanted:
+        walk.add("cost_differs", link.file.name, f"its total is {said}; the records give {wanted}")
+
+
+def _check_calls(walk: Walk, link: Link) -> None:
+    for call in link.record.calls:
+        path = f"{walk.folder}/{call.file}"
+        data = walk.past.store.file(link.commit.tree, path)
+        if data is None:
+            walk.add("call_missing", link.file.name, f"there is no {path}")
+            continue
+        value: Any = documents.parse(data, file=path).value
+        wanted = call.model_dump()
+        if not isinstance(value, dict) or {name: value.get(name) for name in wanted} != wanted:
+            walk.add("cost_differs", link.file.name, f"{path} tells another call")

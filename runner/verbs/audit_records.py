@@ -1,0 +1,81 @@
+"""Add-only: no commit, merges included, changes or deletes an approval or a file of a run."""
+
+from __future__ import annotations
+
+from runner.core.run import RUN_FILE, run_folder
+from runner.git import leases
+from runner.git.graph import Touch
+from runner.git.leases import Lease
+from runner.verbs.audit_past import RECORDED, Past, RunName
+
+
+def check(past: Past) -> None:
+    versions: dict[str, dict[str, str]] = {}
+    for touch in past.touches:
+        match = RECORDED.match(touch.change.path)
+        if match is None:
+            continue
+        kind = "approval" if match["approval"] else "record"
+        if touch.change.new is None:
+            _deleted(past, kind, touch, versions)
+        else:
+            known = versions.setdefault(touch.change.path, {})
+            known.setdefault(touch.change.new.oid, touch.commit)
+    for path, known in versions.items():
+        if len(known) > 1:
+            kind = "approval" if "/approvals/" in path else "record"
+            commits = ", ".join(commit[:12] for commit in known.values())
+            past.found.add(f"{kind}_changed", path, f"{len(known)} versions, by commits {commits}")
+
+
+def _deleted(past: Past, kind: str, touch: Touch, versions: dict[str, dict[str, str]]) -> None:
+    """Report a path's first deletion: later merges only repeat it."""
+    path = touch.change.path
+    if "" in versions.get(f"{path}\0", {}):
+        return
+    versions.setdefault(f"{path}\0", {})[""] = touch.commit
+    merge = "merge " if len(past.graph.parents[touch.commit]) > 1 else ""
+    past.found.add(f"{kind}_deleted", path, f"deleted by {merge}commit {touch.commit[:12]}")
+
+
+def check_numbers(past: Past) -> None:
+    """Runs are numbered without gaps, and each one mentioned anywhere is on a branch or tag."""
+    mentioned = past.mentioned()
+    highest: dict[str, int] = {}
+    for plan, run in mentioned:
+        highest[plan] = max(run, highest.get(plan, 0))
+    for plan, last in sorted(highest.items()):
+        for run in range(1, last + 1):
+            if (plan, run) in past.run_refs:
+                continue
+            lies = f"{run_folder(plan, run)}/{RUN_FILE}"
+            seen = f"{lies} was committed" if (plan, run) in mentioned else f"there is run {last}"
+            past.found.add("run_missing", f"{plan}/{run}", f"no branch and no tag, but {seen}")
+
+
+def check_leases(past: Past, name: RunName, recorded: set[tuple[str, int]]) -> None:
+    """Every step that the lease says was started, except the last, has left its record."""
+    tip = past.leases.get(name)
+    if tip is None:
+        return
+    where = f"{name[0]}/{name[1]}"
+    with past.found.reading(f"lease of {where}"):
+        started = [(each.step, each.attempt) for each in intents(past, tip)]
+        for step, attempt in list(dict.fromkeys(started))[1:]:
+            if (step, attempt) not in recorded:
+                message = (
+                    f"step {step} attempt {attempt} started, and a later one, but left no record"
+                )
+                past.found.add("record_deleted", where, message)
+
+
+def intents(past: Past, tip: str) -> list[Lease]:
+    """The steps that a lease says were about to start, newest first."""
+    found = []
+    oid: str | None = tip
+    while oid is not None:
+        lease = leases.read(past.store, oid)
+        if lease.step:
+            found.append(lease)
+        oid = next(iter(past.commit(oid).parents), None)
+    return found

@@ -72,7 +72,6 @@ class Settings:
     user_name: str | None = None
     user_email: str | None = None
     user_home: Path = Path("/nonexistent")
-    debug: bool = False
 
 
 def load(environment: Mapping[str, str], config: Mapping[str, str]) -> Settings:
@@ -92,7 +91,6 @@ def load(environment: Mapping[str, str], config: Mapping[str, str]) -> Settings:
         user_name=environment.get("GIT_AUTHOR_NAME") or config.get("user.name"),
         user_email=environment.get("GIT_AUTHOR_EMAIL") or config.get("user.email"),
         user_home=Path(environment.get("HOME", "/nonexistent")),
-        debug=environment.get("PLANLOCK_DEBUG") == "1",
     )
 
 

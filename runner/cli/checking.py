@@ -14,7 +14,13 @@ from runner.core.errors import Problem
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @options.as_json
-@click.option("--format", "style", type=click.Choice(["text", "github"]), default="text")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "github"]),
+    default="text",
+    help="Of problems: for a reader, or annotations of GitHub Actions.",
+)
 @click.pass_context
 def validate(ctx: click.Context, *, paths: tuple[Path, ...], as_json: bool, style: str) -> None:
     """Check plans, policy, keys, approvals and records; default: the plans/ folder."""

@@ -169,7 +169,7 @@ class Story:
         self.play("ada", ["planlock", "audit"])
 
     def tamper(self) -> None:
-        self.say("In a copy, mallory rewrites one record: the test failed, the record says passed")
+        self.say("In a copy of the repository, mallory changes one record: the tests' exit code")
         copy = self.base / "tampered-record"
         shutil.copytree(self.root, copy, symlinks=True)
         tampering.change_record(copy, RUN, env=self._environment("mallory"))

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from runner.core import approval, gate, ids
-from runner.core.approval import NAMESPACE, Vote
+from runner.core.approval import NAMESPACE, Approval, Vote
 from runner.core.documents import dump
-from runner.core.errors import Reason, Refused, UsageError
+from runner.core.errors import LedgerError, Reason, Refused, UsageError
 from runner.core.gate import Question
 from runner.core.plan import typed_input
 from runner.core.policy import judge_step
 from runner.core.run import RunFile, digest_bytes, plan_folder
 from runner.core.values import parse_duration, time_text
 from runner.project import Authority, Project
-from runner.verbs import evidence, runs
+from runner.verbs import evidence, ledger_sync, runs
 from runner.verbs import plan_branch as branches
 from runner.verbs.evidence import Evidence, PlanAt
 
@@ -70,12 +71,15 @@ def decide(project: Project, plan_id: str, wish: Wish) -> Decided:
         _check_eligible(plan, question, approver)
     elif wish.decision == "withdraw" and not mine:
         raise Refused(f"withdrawing from plan {plan.id}: {approver} has decided nothing there")
-    skipped = _skipped(question, plan, run) if wish.decision == "approve" else ()
-    steps = [name for name in steps if name not in skipped]
+    replaced = _replaced(wish, mine, plan, steps)
+    skipped: tuple[str, ...] = ()
+    if wish.decision == "approve":
+        skipped = _skipped(_without(question, replaced), plan, run)
+        steps = _approvable(plan, wish, steps, skipped)
     value = _record(project, plan, found.authority, wish, approver=approver, now=now)
     value["steps"] = {name: plan.file.digests[_index(plan, name)] for name in steps}
     value["skipped"] = list(skipped)
-    value["supersedes"] = sorted(vote.digest for vote in mine)
+    value["supersedes"] = sorted(vote.digest for vote in replaced)
     return _commit(project, plan, _ordered(value), onto=onto)
 
 
@@ -169,6 +173,54 @@ def _check_eligible(plan: PlanAt, question: Question, approver: str) -> None:
         raise Refused(message, reasons=question.provenance.problems)
 
 
+def _replaced(
+    wish: Wish, mine: Sequence[Vote], plan: PlanAt, steps: Sequence[str]
+) -> tuple[Vote, ...]:
+    """Which of the person's own decisions the new one takes the place of.
+
+    A withdraw replaces all. A reject replaces what is about no other steps, so that a second
+    reject does not lift the first. An approval replaces what shares a step with it, but a
+    reject that is in force only where the rejected step is named.
+    """
+
+    def is_replaced(vote: Vote) -> bool:
+        about = vote.record.steps
+        if wish.decision == "withdraw":
+            return True
+        if wish.decision == "reject":
+            return about.keys() <= set(steps)
+        in_force = vote.record.decision == "reject" and _applies(about, plan)
+        return not about.keys().isdisjoint(wish.steps if in_force else steps)
+
+    return tuple(vote for vote in mine if is_replaced(vote))
+
+
+def _applies(about: Mapping[str, str], plan: PlanAt) -> bool:
+    """Whether a decision names the content of some step as it is now."""
+    pairs = zip(plan_ids(plan), plan.file.digests, strict=True)
+    return any(about.get(name) == digest for name, digest in pairs)
+
+
+def _without(question: Question, gone: Sequence[Vote]) -> Question:
+    return replace(question, votes=[vote for vote in question.votes if vote not in gone])
+
+
+def _approvable(
+    plan: PlanAt, wish: Wish, steps: Sequence[str], skipped: Sequence[str]
+) -> list[str]:
+    """Leave out the skipped steps; raises Refused where one was named, or none is left."""
+    left = [name for name in steps if name not in skipped]
+    barred = [name for name in steps if name in skipped and (name in wish.steps or not left)]
+    if barred:
+        reason = Reason(
+            code="rejected",
+            message=f"rejected or skipped, so not to be run: {', '.join(barred)}",
+            fix=f"who rejected it runs: planlock withdraw {plan.id}",
+        )
+        raise Refused(f"approving plan {plan.id} would change nothing", reasons=(reason,))
+    return left
+
+
 def _skipped(question: Question, plan: PlanAt, run: RunFile | None) -> tuple[str, ...]:
     """Steps left out so far in the open run, and those that a standing reject will leave out."""
     done = set(run.skipped()) if run else set()
@@ -255,6 +307,7 @@ def _ordered(value: dict[str, Any]) -> dict[str, Any]:
 def _commit(project: Project, plan: PlanAt, value: dict[str, Any], *, onto: str) -> Decided:
     data = dump(value)
     armored = project.person.sign(data, namespace=NAMESPACE)
+    record = approval.build(value, file=value["id"])
     path = f"{plan_folder(plan.id)}/approvals/{value['id']}.yaml"
     commit = branches.commit_files(
         project,
@@ -270,6 +323,7 @@ def _commit(project: Project, plan: PlanAt, value: dict[str, Any], *, onto: str)
             ("Approver", value["approver"]),
         ],
     )
+    _to_ledger(project, record, digest_bytes(data))
     return Decided(
         decision=value["decision"],
         plan=plan.id,
@@ -283,3 +337,12 @@ def _commit(project: Project, plan: PlanAt, value: dict[str, Any], *, onto: str)
         supersedes=len(value["supersedes"]),
         push_command=branches.push_command(project, plan.id),
     )
+
+
+def _to_ledger(project: Project, record: Approval, digest: str) -> None:
+    """Write the decision's row; without a working ledger it catches up when next opened."""
+    vote = Vote(
+        record=record, digest=digest, principal=record.approver, assurance="key", current=True
+    )
+    with suppress(LedgerError):
+        ledger_sync.put_votes(project, [vote])

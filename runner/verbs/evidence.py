@@ -288,6 +288,7 @@ def so_far(run: RunFile | None, others: Iterable[RunFile], number: int) -> SoFar
         run=number,
         skipped=run.skipped() if run else (),
         spent=run.cost.usd if run else Decimal(0),
+        tokens=run.cost.input_tokens + run.cost.output_tokens if run else 0,
         uses={digest: frozenset(numbers) for digest, numbers in uses.items()},
         spent_under=spent,
     )

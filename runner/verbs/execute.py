@@ -19,6 +19,7 @@ from runner.core.errors import (
 from runner.core.gate import Answer, Decision, Question, decide
 from runner.core.plan import Step, typed_input
 from runner.core.run import (
+    RecordedGate,
     check_transition,
     run_status,
     statuses,
@@ -158,7 +159,10 @@ def _loop(held: Session, options: Options) -> Stop:
     while True:
         step = _next(held)
         if step is None:
-            return _close(held)
+            # a plan that grew meanwhile is adopted; one that changed otherwise is of no concern now
+            if isinstance(_fresh_evidence(held), Stop) or _next(held) is None:
+                return _close(held)
+            continue
         stop = _one(held, step, options)
         if stop is not None:
             return stop
@@ -185,10 +189,22 @@ def _settle_intent(held: Session) -> None:
     latest = held.run.latest(step.id)
     if (latest is not None and latest.attempt >= lease.attempt) or _idempotent(held, step):
         return
+    found = evidence.gather(
+        held.project, held.plan, now=held.now(), extra_tips=[held.tip, lease.plan_tip]
+    )
+    relied = [vote for vote in found.votes if vote.digest in lease.approvals]
+    gate = RecordedGate(
+        authority=lease.authority,
+        plan_tip=lease.plan_tip,
+        approvals=sorted(vote.digest for vote in relied),
+        approvers=sorted({vote.record.approver for vote in relied}),
+    )
     error = {"code": "interrupted", "message": "the runner ended while the command was running"}
     value = publishing.step_value(held, number, status="interrupted", attempt=lease.attempt)
-    value |= {"started_at": time_text(lease.taken_at), "error": error}
-    publishing.publish_record(held, step.id, value, {}, status="interrupted", number=number)
+    value |= {"gate": gate.model_dump(), "error": error}
+    value["started_at"] = time_text(lease.started_at or lease.taken_at)
+    entries = publishing.approval_files(held, found, gate)
+    publishing.publish_record(held, step.id, value, entries, status="interrupted", number=number)
     held.tell("step_finished", step=number, status="interrupted", text=error["message"])
 
 
@@ -244,6 +260,7 @@ def _fresh_evidence(held: Session) -> Evidence | Stop:
     project.home.fetch(held.plan.id)
     plan = evidence.find_plan(project, held.plan.id)
     found = evidence.gather(project, plan, now=held.now(), extra_tips=[held.tip])
+    held.votes.update((vote.digest, vote) for vote in found.votes)
     last = _last_authority(held)
     if not history.is_ancestor(project.git_dir, last, found.authority.commit):
         message = f"the trusted ref moved backwards: {last[:12]} was used, now {found.authority}"
@@ -304,6 +321,10 @@ def _prepare(
     except Refused as error:
         return None, (Reason(code="plugin_not_allowed", message=error.message, fix=error.hint),)
     if step.step_type == "run_command":
+        if step.input.get("network"):
+            message = "the step asks for a network, which this version cannot give a command"
+            reason = Reason(code="network_unavailable", message=message, fix="drop `network`")
+            return None, (reason,)
         try:
             return find_backend(question.policy.policy.sandbox.require), ()
         except SandboxUnavailable as error:
@@ -345,8 +366,9 @@ def _perform(  # noqa: PLR0913, PLR0917  # the parts of one execution
     attempt = (latest.attempt if latest else 0) + 1
     check_transition(latest.status if latest else "pending", "running")
     seconds = performing.expected_seconds(typed_input(step))
-    held.intend(found, step=step.id, attempt=attempt, seconds=seconds, usd=usd(_price(held, step)))
-    started = held.now()
+    gate = recording.gate_block(found, decision)
+    price = usd(_price(held, step))
+    started = held.intend(gate, step=step.id, attempt=attempt, seconds=seconds, usd=price)
     held.tell("step_started", step=number, text=step.description)
     performer = Performer(held, step, question=question, decision=decision)
     done = performer.perform(backend, _streamer(held, number))
@@ -354,12 +376,12 @@ def _perform(  # noqa: PLR0913, PLR0917  # the parts of one execution
     check_transition("running", status)
     value = publishing.step_value(held, number, status=status, attempt=attempt)
     value["started_at"] = time_text(started)
-    value["gate"] = recording.gate_block(found, decision)
+    value["gate"] = gate.model_dump()
     value |= publishing.output_block(done)
     entries = {
         **done.entries,
         **publishing.call_files(held, done),
-        **publishing.approval_files(held, found, decision),
+        **publishing.approval_files(held, found, gate),
     }
     publishing.publish_record(held, step.id, value, entries, status=status, number=number)
     failure = done.output.failure
@@ -386,7 +408,7 @@ def _skip(held: Session, number: int, found: Evidence, decision: Decision) -> No
     value = publishing.step_value(
         held, number, status="skipped", attempt=latest.attempt if latest else 1
     )
-    value |= {"kind": "skip", "gate": recording.gate_block(found, decision)}
+    value |= {"kind": "skip", "gate": recording.gate_block(found, decision).model_dump()}
     publishing.publish_record(held, step.id, value, {}, status="skipped", number=number)
     held.tell("step_finished", step=number, status="skipped", text=decision.reasons[0].message)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 
+from runner.core.approval import Vote
 from runner.core.errors import GitError
 from runner.core.plan import PlanFile
 from runner.core.policy import Policy
@@ -21,6 +22,12 @@ def put_run(project: Project, *, ref: str, commit: str, plan: PlanFile, run: Run
     """Write a run's rows; raises LedgerError, and the run goes on without."""
     found = ProjectedRun(ref=ref, commit=commit, plan=plan, run=run)
     project.ledger.put(found.rows(project.ledger.project), ref=ref, commit=commit)
+
+
+def put_votes(project: Project, votes: Iterable[Vote]) -> None:
+    """Write the rows of decisions; raises LedgerError."""
+    repository = project.ledger.project
+    project.ledger.put_approvals([_approval_row(repository, vote) for vote in votes])
 
 
 def projected_runs(project: Project) -> Iterator[ProjectedRun]:
@@ -47,13 +54,17 @@ def approval_rows(project: Project) -> Iterator[Row]:
             continue
         votes = evidence.gather(project, plan, now=project.world.now()).votes
         for vote in sorted(votes, key=lambda each: each.digest):
-            yield approval_row(
-                repository=authority.policy.repository,
-                record=vote.record,
-                digest=vote.digest,
-                signer=vote.principal,
-                assurance="key" if vote.principal else None,
-            )
+            yield _approval_row(authority.policy.repository, vote)
+
+
+def _approval_row(repository: str, vote: Vote) -> Row:
+    return approval_row(
+        repository=repository,
+        record=vote.record,
+        digest=vote.digest,
+        signer=vote.principal,
+        assurance="key" if vote.principal else None,
+    )
 
 
 def catch_up(project: Project) -> CatchUpReport:

@@ -20,6 +20,7 @@ from runner.git import signers
 from runner.git.signing import SshSigner
 from runner.project import Project
 from runner.verbs.init import PERSON_NAMESPACES, signers_name, write_file
+from runner.verbs.propose import line_end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,19 +81,11 @@ def _with_person(data: bytes, name: str, roles: Sequence[str]) -> bytes:
     else:
         dash = text.rfind("-", 0, start)
         column = dash - (text.rfind("\n", 0, dash) + 1)
-        line_end = _line_end(text, end)
-        added = f"{text[:line_end]}\n{' ' * column}- {_flow(entry)}{text[line_end:]}"
+        at = line_end(text, end)
+        added = f"{text[:at]}\n{' ' * column}- {_flow(entry)}{text[at:]}"
     result = added.encode()
     validation.read_policy(result, file=POLICY_PATH, schema=schema)
     return result
-
-
-def _line_end(text: str, position: int) -> int:
-    """The end of the line on which a value ends (block values end at the next line's start)."""
-    if position > 0 and text[position - 1] == "\n":
-        return position - 1
-    found = text.find("\n", position)
-    return len(text) if found < 0 else found
 
 
 def _flow(entry: dict[str, object]) -> str:

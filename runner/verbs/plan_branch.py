@@ -27,7 +27,8 @@ def commit_files(  # noqa: PLR0913  # a commit has these parts
     """Add files to `tree` in one signed commit on top of `onto` and move the plan branch to it.
 
     Where the branch is checked out, its work tree goes along if those files are clean there
-    (`may_differ` names paths whose local text is what is being committed); else BranchBusy.
+    (`may_differ` names paths whose text in the caller's own work tree is being committed);
+    else BranchBusy.
     """
     store, branch = project.store, plan_branch(plan)
     old = refs.read(project.git_dir, branch)
@@ -35,7 +36,9 @@ def commit_files(  # noqa: PLR0913  # a commit has these parts
         path: Entry(mode=FILE, oid=store.write("blob", data)) for path, data in files.items()
     }
     place = checkouts.of_branch(project.git_dir, branch) if old else None
-    had = {path: store.entry(tree, path) for path in entries if path not in may_differ}
+    ours = place is not None and place.folder == project.repository.work_tree
+    spared = may_differ if ours else ()
+    had = {path: store.entry(tree, path) for path in entries if path not in spared}
     if place and (old != onto[0] or tree != store.commit(onto[0]).tree):
         message = f"moving {branch} by more than this commit: it is checked out in {place.folder}"
         raise BranchBusy(message, hint="git switch to another branch there, then try again")

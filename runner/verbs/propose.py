@@ -72,10 +72,12 @@ def find_file(project: Project, name: str) -> Path:
     if root is not None:
         candidates.append(root / "plans" / name / "plan.yaml")
     for path in candidates:
-        if path.is_dir():
-            path = path / "plan.yaml"  # noqa: PLW2901  # a folder means the plan in it
-        if path.is_file():
-            return path
+        try:
+            file = path / "plan.yaml" if path.is_dir() else path
+            if file.is_file():
+                return file
+        except OSError as error:
+            raise FileAccessError(f"looking for {path}: {error.strerror}") from error
     message = f"looking for plan {name!r}: no such file, and no plans/{name}/plan.yaml"
     raise NotFound(message, hint="planlock new GOAL")
 
@@ -210,8 +212,17 @@ def _beside(document: Document, path: Path_, line: str) -> tuple[int, int, str]:
     _, end = document.span(path)
     if document.is_flow(path[:-1]):
         return end, end, f", {line}"
+    end = line_end(document.text, end)  # a comment behind the value stays with it
     column = document.key_place(path).column - 1
     return end, end, f"\n{' ' * column}{line}"
+
+
+def line_end(text: str, position: int) -> int:
+    """The end of the line on which a value ends (block values end at the next line's start)."""
+    if position > 0 and text[position - 1] == "\n":
+        return position - 1
+    found = text.find("\n", position)
+    return len(text) if found < 0 else found
 
 
 def _key_offset(document: Document, path: Path_) -> int:

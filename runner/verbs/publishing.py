@@ -9,8 +9,7 @@ from typing import Any
 from runner.core import documents
 from runner.core.documents import dump
 from runner.core.errors import LedgerError
-from runner.core.gate import Decision
-from runner.core.run import NAMESPACE, RecordFile, build_record, digest_bytes, run_tag
+from runner.core.run import NAMESPACE, RecordedGate, RecordFile, build_record, digest_bytes, run_tag
 from runner.core.values import time_text
 from runner.git.objects import FILE, Entry
 from runner.verbs import ledger_sync, recording
@@ -68,12 +67,12 @@ def call_files(held: Session, done: Performed) -> dict[str, Entry]:
     }
 
 
-def approval_files(held: Session, found: Evidence, decision: Decision) -> dict[str, Entry]:
+def approval_files(held: Session, found: Evidence, gate: RecordedGate) -> dict[str, Entry]:
     """The approvals relied on that the run branch does not have yet."""
     tree = held.project.store.commit(held.tip).tree
     entries = {}
-    for vote in decision.approvals:
-        for path, oid in found.vote_paths[vote.digest]:
+    for digest in gate.approvals:
+        for path, oid in found.vote_paths[digest]:
             if held.project.store.entry(tree, path) is None:
                 entries[path] = Entry(mode=FILE, oid=oid)
     return entries
@@ -148,5 +147,9 @@ def _to_ledger(held: Session) -> None:
         ledger_sync.put_run(
             held.project, ref=held.branch, commit=held.tip, plan=held.plan.file, run=held.run
         )
+        fresh = [vote for digest, vote in held.votes.items() if digest not in held.noted]
+        if fresh:
+            ledger_sync.put_votes(held.project, fresh)
+            held.noted.update(vote.digest for vote in fresh)
     except LedgerError as error:
         held.tell("note", text=f"{error.message}; the ledger will catch up: {error.hint}")

@@ -9,7 +9,7 @@ from typing import Any
 from runner import __version__
 from runner.core.documents import dump
 from runner.core.gate import Decision
-from runner.core.run import Change, RunFile, record_name
+from runner.core.run import Change, RecordedGate, RunFile, record_name
 from runner.core.text import visible
 from runner.git.objects import NewCommit
 from runner.git.trailers import Trailer
@@ -30,15 +30,15 @@ def executor(sandbox: str = "") -> dict[str, Any]:
     return {**value, "sandbox": sandbox} if sandbox else value
 
 
-def gate_block(found: Evidence, decision: Decision) -> dict[str, Any]:
+def gate_block(found: Evidence, decision: Decision) -> RecordedGate:
     """What the decision rested on."""
-    return {
-        "authority": found.authority.commit,
-        "plan_tip": found.plan.commit,
-        "approvals": sorted(vote.digest for vote in decision.approvals),
-        "approvers": sorted({vote.record.approver for vote in decision.approvals}),
-        "reasons": [f"{each.code}: {visible(each.message)}" for each in decision.reasons],
-    }
+    return RecordedGate(
+        authority=found.authority.commit,
+        plan_tip=found.plan.commit,
+        approvals=sorted(vote.digest for vote in decision.approvals),
+        approvers=sorted({vote.record.approver for vote in decision.approvals}),
+        reasons=[f"{each.code}: {visible(each.message)}" for each in decision.reasons],
+    )
 
 
 def bounded(text: str) -> tuple[str, bool]:

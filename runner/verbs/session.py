@@ -7,10 +7,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from runner.core.approval import Vote
 from runner.core.errors import AuthorityRefused, BranchBusy, RunHeld
 from runner.core.gate import Question
 from runner.core.policy import PLANS_FOLDER
 from runner.core.run import (
+    NAMESPACE,
+    RUN_FILE,
+    RecordedGate,
     RunFile,
     chain_problems,
     lease_ref,
@@ -18,10 +22,11 @@ from runner.core.run import (
     run_folder,
 )
 from runner.core.values import parse_time, time_text
-from runner.git import leases, refs, trailers
+from runner.git import leases, refs, sshsig, trailers
 from runner.git.leases import Lease
 from runner.git.objects import Entry, NewCommit, Signature
 from runner.git.refs import Move
+from runner.git.sshsig import BadSignature
 from runner.git.trailers import Trailer
 from runner.git.worktree import WorkTree
 from runner.project import Project
@@ -34,7 +39,10 @@ GRACE = timedelta(seconds=120)
 
 @dataclass
 class Session:
-    """What changes while we hold a run; `tip` is the branch as we last moved it."""
+    """What changes while we hold a run; `tip` is the branch as we last moved it.
+
+    `votes` are the decisions seen so far, `noted` the digests of those that the ledger has.
+    """
 
     project: Project
     plan: PlanAt
@@ -47,6 +55,8 @@ class Session:
     others: tuple[RunFile, ...] = ()
     tree: WorkTree | None = None
     retried: set[str] = field(default_factory=set)
+    votes: dict[str, Vote] = field(default_factory=dict)
+    noted: set[str] = field(default_factory=set)
 
     @property
     def number(self) -> int:
@@ -84,17 +94,23 @@ class Session:
         self._publish([move], reason="lease")
         self.lease, self.lease_oid = lease, oid
 
-    def intend(self, found: Evidence, *, step: str, attempt: int, seconds: int, usd: str) -> None:
-        """Write down what is about to start, before it starts."""
+    def intend(
+        self, gate: RecordedGate, *, step: str, attempt: int, seconds: int, usd: str
+    ) -> datetime:
+        """Write down what is about to start, before it starts; gives the moment."""
+        now = self.now()
         self.move_lease(
             holder=holder.this_process(),
-            expires_at=self.now() + timedelta(seconds=seconds) + GRACE,
+            expires_at=now + timedelta(seconds=seconds) + GRACE,
+            started_at=now,
+            approvals=tuple(gate.approvals),
             step=step,
             attempt=attempt,
-            authority=found.authority.commit,
-            plan_tip=found.plan.commit,
+            authority=gate.authority,
+            plan_tip=gate.plan_tip,
             reserved_usd=usd,
         )
+        return now
 
     def tell(
         self, kind: Kind, *, step: int | None = None, status: str = "", text: str = ""
@@ -115,8 +131,12 @@ class Session:
         )
 
     def release(self) -> None:
-        """Let go of the lease; what it says of a started step stays until that is recorded."""
+        """Let go of the lease, and note how far the branch is.
+
+        What the lease says of a started step stays until that is recorded.
+        """
         self.move_lease(holder=holder.FREE, expires_at=self.now())
+        self.project.home.run_tip(self.plan.id, self.number)
 
     def publish(
         self,
@@ -170,7 +190,7 @@ def take_over(
     project: Project, plan_id: str, number: int, *, found: Evidence, listener: Listener
 ) -> Session:
     """Go on with a run that nobody holds; raises RunHeld, or AuthorityRefused for a broken chain."""
-    tip = refs.read(project.git_dir, run_branch(plan_id, number)) or ""
+    tip = project.home.run_tip(plan_id, number) or ""
     run = runs.load_run(project.store, tip, plan_id, number)
     _check_chain(project, found, run, tip)
     plan = evidence.plan_at(project.store, tip, plan_id, on_branch=True)
@@ -221,7 +241,22 @@ def _check_chain(project: Project, found: Evidence, run: RunFile, tip: str) -> N
     signer = evidence.commit_signer(project.store.commit(tip), found.authority, now)
     if signer != run.header.runner:
         problems.append(f"its last commit is not signed by {run.header.runner}")
+    # In a namespace that no person has, so that nobody can name themselves the runner.
+    if _header_signer(project, found, run, tip) != run.header.runner:
+        problems.append(f"its {RUN_FILE} is not signed by {run.header.runner} as a runner")
     if problems:
         name = f"{run.header.plan}/{run.header.run}"
         message = f"run {name} cannot be continued: {'; '.join(problems)}"
         raise AuthorityRefused(message, hint="planlock audit")
+
+
+def _header_signer(project: Project, found: Evidence, run: RunFile, tip: str) -> str | None:
+    store, path = project.store, f"{run_folder(run.header.plan, run.header.run)}/{RUN_FILE}"
+    tree = store.commit(tip).tree
+    data, armored = store.file(tree, path), store.file(tree, f"{path}.sig")
+    try:
+        key = sshsig.verify(armored or b"", data or b"", namespace=NAMESPACE)
+    except BadSignature:
+        return None
+    now = project.world.now()
+    return found.authority.signers.find(key, namespace=NAMESPACE, at=now).principal

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from runner.core.errors import Reason
-from runner.core.gate import Answer, Question, decide
+from runner.core.gate import Answer, Decision, Question, decide
 from runner.core.run import RunFile, run_status, statuses
 from runner.project import Project
 from runner.verbs import evidence, runs
@@ -62,7 +62,7 @@ def status(project: Project, plan_id: str) -> PlanStatus:
         ),
         now=project.world.now(),
     )
-    names = [step.id for step in plan.file.plan.steps]
+    steps = tuple(_steps(question, found, run))
     return PlanStatus(
         plan=plan_id,
         goal=plan.file.plan.goal,
@@ -71,8 +71,8 @@ def status(project: Project, plan_id: str) -> PlanStatus:
         commit=plan.commit,
         trusted=str(found.authority),
         run=number,
-        run_status=run_status(run, names) if run else "",
-        steps=tuple(_steps(question, found, run)),
+        run_status=_run_status(run, steps) if run else "",
+        steps=steps,
     )
 
 
@@ -95,11 +95,27 @@ def _steps(question: Question, found: Evidence, run: RunFile | None) -> list[Ste
                 step_type=step.step_type,
                 status=state,
                 needs=needs(step, found.authority.policy),
-                approvers=tuple(sorted({each.record.approver for each in decision.approvals})),
+                approvers=_approvers(run, step.id, decision),
                 reasons=decision.reasons if state in {"waiting", "rejected"} else (),
             )
         )
     return views
+
+
+def _run_status(run: RunFile, steps: Sequence[StepStatus]) -> str:
+    """The run's state; it waits where its next step does."""
+    recorded = run_status(run, [step.id for step in steps])
+    left = [step.status for step in steps if step.status not in {"completed", "skipped"}]
+    waits = recorded == "running" and left[:1] == ["waiting"]
+    return "awaiting_approval" if waits else recorded
+
+
+def _approvers(run: RunFile | None, step: str, decision: Decision) -> tuple[str, ...]:
+    """Whose approvals a recorded step relied on; else whose count now."""
+    record = run.latest(step) if run else None
+    if record is not None and record.gate is not None:
+        return tuple(record.gate.approvers)
+    return tuple(sorted({each.record.approver for each in decision.approvals}))
 
 
 def _outlook(answer: Answer) -> str:

@@ -14,8 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sandbox_run import Run, bound
-from test_commands_contract import gone
+from sandbox_run import Run, bound, gone
 
 import runner
 from runner.core.errors import SandboxUnavailable, WorkspaceSecurityError

@@ -5,37 +5,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sandbox_run import Run, bound
+from sandbox_run import Run, bound, gone
 
 from runner.core.errors import SandboxUnavailable, StepFailed, WorkspaceSecurityError
 from runner.sandbox.commands import Backend, Command, Limits, Room, find_backend
-
-
-def alive(marker: str) -> list[str]:
-    """The processes of this machine with the marker in their command line."""
-    found = []
-    for line in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            text = line.read_text(errors="replace")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        found += [text] if marker in text else []
-    return found
-
-
-def gone(marker: str) -> bool:
-    """Whether the marked processes end; the kernel may need a moment after the kill."""
-    until = time.monotonic() + 5
-    while alive(marker):
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 @pytest.fixture

@@ -1,0 +1,307 @@
+"""A bare remote arbitrates between clones: pushed first, never forced, never backwards."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from team import EDIT, FACTORIAL, READ, Result, Team, command
+
+MAIN = "import sys; from runner.cli.main import main; main(sys.argv[1:])"
+SOURCE = str(Path(__file__).parents[2])
+
+
+@dataclass(frozen=True)
+class Clones:
+    """Ada's and Bob's clones of one remote, both with the same runner's key."""
+
+    team: Team
+    remote: Path
+    ada: Path
+    bob: Path
+
+    def run(self, who: str, *args: str) -> Result:
+        return self.team.cli(who, *args, cwd=getattr(self, who), env=self.extra)
+
+    @property
+    def extra(self) -> dict[str, str]:
+        return {"PLANLOCK_RUNNER_KEY": str(self.ada / ".git/planlock/runner_key")}
+
+    def start(self, who: str, *args: str) -> subprocess.Popen[str]:
+        environment = {**self.team.environment(who, self.extra), "PYTHONPATH": SOURCE}
+        return subprocess.Popen(
+            [sys.executable, "-c", MAIN, *args],
+            cwd=getattr(self, who),
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def refs(self, folder: Path | None = None) -> dict[str, str]:
+        lines = self.team.git(
+            "for-each-ref", "--format=%(refname) %(objectname)", cwd=folder or self.remote
+        )
+        pairs = [line.split(" ") for line in lines.splitlines()]
+        return {name: oid for name, oid in pairs if "planlock/seen" not in name}
+
+    def git(self, who: str, *args: str) -> str:
+        return self.team.git(*args, cwd=getattr(self, who), who=who)
+
+    def propose(self, name: str, steps: str) -> None:
+        """Ada proposes and pushes, Bob approves and pushes."""
+        self.team.plan(name, steps)
+        assert self.run("ada", "propose", name).code == 0
+        self.git("ada", "push", "-q", "origin", f"plan/{name}")
+        approved = self.run("bob", "approve", name, "--max-runs", "1")
+        assert approved.code == 0, approved.text
+        self.git("bob", "push", "-q", "origin", f"plan/{name}")
+
+
+@pytest.fixture
+def clones(tmp_path: Path) -> Clones:
+    remote = tmp_path / "remote.git"
+    team = Team.start(tmp_path)
+    team.git("clone", "-q", "--bare", str(team.root), str(remote))
+    team.git("remote", "add", "origin", str(remote))
+    assert team.cli("ada", "init").code == 0
+    key = f"{team.key('bob')}.pub"
+    assert team.cli("ada", "people", "add", "bob@example.com", "--key", key).code == 0
+    team.git("add", "plans")
+    team.git("commit", "-q", "-m", "Govern")
+    team.git("push", "-q", "origin", "main")
+    team.git("clone", "-q", str(remote), str(tmp_path / "bob"))
+    return Clones(team=team, remote=remote, ada=team.root, bob=tmp_path / "bob")
+
+
+def test_init_stores_home_and_trusted_branch(clones: Clones) -> None:
+    """`init` in a clone takes the remote as home and its default branch as the trusted one."""
+    assert clones.git("ada", "config", "planlock.home") == str(clones.remote)
+    assert clones.git("ada", "config", "planlock.trustedRef") == "refs/heads/main"
+
+
+def test_plan_travels_through_the_remote(clones: Clones) -> None:
+    """Proposed in one clone, approved in another, run in the first: the remote has it all."""
+    clones.propose("job", READ + EDIT)
+    done = clones.run("ada", "run", "job")
+    assert done.code == 0, done.text
+    there = clones.refs()
+    here = clones.refs(clones.ada)
+    for name in (
+        "refs/heads/planlock/job/1",
+        "refs/planlock/leases/job/1",
+        "refs/tags/planlock-run/job/1",
+    ):
+        assert there[name] == here[name]
+    seen = clones.run("bob", "status", "job")
+    assert "run 1 completed" in seen.out, seen.text
+    assert clones.run("bob", "log", "job/1").code == 0
+    clones.team.git("fsck", "--strict", cwd=clones.remote)
+
+
+def test_plan_that_was_not_pushed_does_not_exist(clones: Clones) -> None:
+    """What the home has not seen cannot be approved or run; the hint is the push."""
+    clones.team.plan("job", READ)
+    assert clones.run("ada", "propose", "job").code == 0
+    result = clones.run("ada", "run", "job")
+    assert result.code == 3
+    assert f"hint: git push {clones.remote} refs/heads/plan/job" in result.err
+
+
+def test_approval_counts_once_it_is_pushed(clones: Clones) -> None:
+    """An approval in another clone counts only after its push."""
+    clones.team.plan("job", EDIT)
+    assert clones.run("ada", "propose", "job").code == 0
+    clones.git("ada", "push", "-q", "origin", "plan/job")
+    approved = clones.run("bob", "approve", "job", "--json")
+    assert clones.run("ada", "run", "job").code == 4
+    assert approved.json["push_command"] == f"git push {clones.remote} refs/heads/plan/job"
+    clones.git("bob", *approved.json["push_command"].split()[1:])
+    assert clones.run("ada", "run", "job").code == 0
+
+
+@pytest.mark.usefixtures("confined")
+def test_start_is_pushed_before_the_first_effect(clones: Clones) -> None:
+    """While the first command runs, the remote already has branch, lease and intent."""
+    clones.propose("job", command("cat .git/HEAD; sleep 60"))
+    process = clones.start("ada", "run", "job", "--json")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if '"output"' in line:
+            break
+    there = clones.refs()
+    assert "refs/heads/planlock/job/1" in there
+    lease = clones.team.git(
+        "log", "-1", "--format=%B", "refs/planlock/leases/job/1", cwd=clones.remote
+    )
+    assert "Step: check" in lease
+    held = clones.run("bob", "run", "job")
+    assert held.code == 4
+    assert "[run_held]" in held.err
+    assert "since" in held.err
+    process.send_signal(2)
+    assert process.wait(30) == 130
+    process.stdout.close()
+    assert process.stderr is not None
+    process.stderr.close()
+
+
+@pytest.mark.parametrize("branch", ["main", "plan/job"])
+def test_A42_rewritten_branch_in_the_home(clones: Clones, branch: str) -> None:
+    """A branch that moved backwards or aside in the home is refused, and nothing follows it."""
+    clones.propose("job", READ + EDIT)
+    assert clones.run("ada", "status", "job").code == 0
+    before = clones.refs(clones.ada)
+    clones.team.git("update-ref", f"refs/heads/{branch}", f"{branch}~1", cwd=clones.remote)
+    for args in (("run", "job"), ("status", "job"), ("approve", "job"), ("propose", "job")):
+        result = clones.run("ada", *args)
+        assert result.code == 4, result.text
+        assert "[authority_refused]" in result.err
+        assert "rewrote" in result.err or "moved other than forward" in result.err
+    assert clones.refs(clones.ada) == before
+
+
+def test_A25_rewritten_run_branch_in_the_home(clones: Clones) -> None:
+    """A run whose branch was rewritten in the home is not continued."""
+    clones.propose("job", READ + EDIT)
+    assert clones.run("ada", "run", "job", "--step").code == 0
+    clones.team.git(
+        "update-ref", "refs/heads/planlock/job/1", "planlock/job/1~1", cwd=clones.remote
+    )
+    result = clones.run("ada", "run", "job")
+    assert (result.code, "[authority_refused]" in result.err) == (4, True), result.text
+
+
+def test_A42_local_branches_mean_nothing(clones: Clones) -> None:
+    """Rewritten local branches and tracking refs do not change what the home says."""
+    clones.propose("job", READ + EDIT)
+    clones.git("ada", "update-ref", "refs/remotes/origin/main", "main~1")
+    clones.git("ada", "update-ref", "refs/heads/plan/job", "main")
+    clones.git("ada", "switch", "-q", "-c", "mine")
+    clones.git("ada", "branch", "-q", "-f", "main", "main~1")
+    assert clones.run("ada", "run", "job").code == 0
+
+
+def test_F04_remote_gone(clones: Clones) -> None:
+    """Without the remote nothing is decided or run; once it is back, the run goes on."""
+    clones.propose("job", READ + EDIT)
+    assert clones.run("ada", "run", "job", "--step").code == 0
+    away = clones.remote.with_name("away.git")
+    clones.remote.rename(away)
+    before = clones.refs(clones.ada)
+    for args in (("run", "job"), ("status", "job"), ("approve", "job")):
+        result = clones.run("ada", *args)
+        assert (result.code, "[git_failed]" in result.err) == (5, True), result.text
+        assert f"git ls-remote {clones.remote}" in result.err
+    assert clones.refs(clones.ada) == before
+    away.rename(clones.remote)
+    assert clones.run("ada", "run", "job").code == 0
+
+
+def test_F04_remote_refuses(clones: Clones) -> None:
+    """A remote whose hook declines the push gets no run started, here either."""
+    clones.propose("job", READ + EDIT)
+    hook = clones.remote / "hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho no runs today >&2\nexit 1\n")
+    hook.chmod(0o755)
+    result = clones.run("ada", "run", "job")
+    assert result.code == 5, result.text
+    assert "no runs today" in result.err
+    assert not [name for name in clones.refs(clones.ada) if name.endswith("job/1")]
+    hook.unlink()
+    assert clones.run("ada", "run", "job").code == 0
+
+
+def test_F04_push_made_but_not_known(clones: Clones) -> None:
+    """A crash after the push and before the local refs moved: the next run finds it."""
+    clones.propose("job", READ + EDIT)
+    assert clones.run("ada", "run", "job", "--step").code == 0
+    for ref in ("heads/planlock/job/1", "planlock/leases/job/1"):
+        clones.git("ada", "update-ref", f"refs/{ref}", f"refs/{ref}~1")
+    done = clones.run("ada", "run", "job")
+    assert done.code == 0, done.text
+    assert (
+        clones.refs()["refs/heads/planlock/job/1"]
+        == clones.refs(clones.ada)["refs/heads/planlock/job/1"]
+    )
+
+
+@pytest.mark.usefixtures("confined")
+def test_A39_two_clones_at_once(clones: Clones) -> None:
+    """Two clones that start together make one run with one winner; the other is told."""
+    clones.propose("job", READ + EDIT + command("sleep 0.5", name="wait"))
+    both = [clones.start(who, "run", "job") for who in ("ada", "bob")]
+    ends = [(*process.communicate(timeout=60), process.returncode) for process in both]
+    codes = sorted(code for _, _, code in ends)
+    assert codes == [0, 4], ends
+    assert any("[run_held]" in err for _, err, _ in ends)
+    runs = [name for name in clones.refs() if name.startswith("refs/heads/planlock/job/")]
+    assert runs == ["refs/heads/planlock/job/1"]
+    again = clones.run("ada", "run", "job", "--new")
+    assert again.code == 4
+    assert "used up" in again.text, again.text
+
+
+def test_relative_url_counts_from_the_top(clones: Clones) -> None:
+    """A relative path as URL works from every folder of the work tree."""
+    clones.propose("job", READ + EDIT)
+    relative = os.path.relpath(clones.remote, clones.ada)
+    clones.git("ada", "config", "planlock.home", relative)
+    inner = clones.ada / "deep/er"
+    inner.mkdir(parents=True)
+    result = clones.team.cli("ada", "run", "job", cwd=inner, env=clones.extra)
+    assert result.code == 0, result.text
+
+
+@pytest.mark.parametrize(
+    "url", ["--upload-pack=touch marker;", "ext::sh -c touch% marker", "-x", "fd::3"]
+)
+def test_D13_url_that_runs_a_program(clones: Clones, url: str) -> None:
+    """A URL is never an option or a transport that starts programs."""
+    clones.propose("job", READ)
+    clones.git("ada", "config", "protocol.allow", "always")
+    clones.git("ada", "config", "protocol.ext.allow", "always")
+    result = clones.team.cli("ada", "run", "job", env={**clones.extra, "PLANLOCK_HOME": url})
+    assert (result.code, "[git_failed]" in result.err) == (5, True), result.text
+    assert not list(clones.team.base.rglob("marker"))
+
+
+def test_D13_configured_programs_of_a_remote(clones: Clones) -> None:
+    """Programs that the configuration names for the home's very URL are not started."""
+    clones.propose("job", READ + EDIT)
+    marker = clones.team.base / "marker"
+    url = f"file://{clones.remote}"
+    clones.git("ada", "config", "planlock.home", url)
+    for name, program in (("uploadpack", "upload-pack"), ("receivepack", "receive-pack")):
+        clones.git("ada", "config", f"remote.{url}.{name}", f"touch {marker}; git {program}")
+    clones.git("ada", "config", "push.gpgSign", "true")
+    clones.git("ada", "config", "gpg.program", f"touch {marker}")
+    clones.git("ada", "config", "core.alternateRefsCommand", f"touch {marker}")
+    hook = clones.ada / ".git/hooks/pre-push"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ntouch {marker}\n")
+    hook.chmod(0o755)
+    done = clones.run("ada", "run", "job")
+    assert done.code == 0, done.text
+    assert not marker.exists()
+    assert clones.refs(clones.ada)["refs/heads/planlock/job/1"] in clones.refs().values()
+
+
+def test_rewritten_edit_is_stale_in_the_other_clone(clones: Clones) -> None:
+    """A plan that moved on in the home is what counts, not the copy at hand."""
+    clones.propose("job", EDIT)
+    clones.git("bob", "fetch", "-q", "origin")
+    clones.git("ada", "fetch", "-q", "origin", "plan/job:plan/job")
+    text = (clones.ada / "plans/job/plan.yaml").read_text()
+    (clones.ada / "plans/job/plan.yaml").write_text(text.replace("2 else", "1 else"))
+    assert clones.run("ada", "propose", "job").code == 0
+    clones.git("ada", "push", "-q", "origin", "plan/job")
+    result = clones.run("bob", "run", "job")
+    assert result.code == 4, result.text
+    assert "digest_changed" in result.err or "approvals_missing" in result.err
+    assert FACTORIAL not in clones.team.show_file("main", "utils.py")

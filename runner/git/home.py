@@ -125,7 +125,7 @@ class Home:
 
     def _push(self, moves: Sequence[Move]) -> None:
         """Push without force: a ref that is elsewhere than we think is no fast-forward."""
-        specs = [f"{each.new or each.old}:{each.ref}" for each in moves]
+        specs = [f"{each.new}:{each.ref}" for each in moves]
         done = command.attempt(
             [*PUSH, RECEIVE_PACK, "--", *self._target(specs)],
             git_dir=self.git_dir,

@@ -19,11 +19,11 @@ DISK = (
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """One ref's move; `old` None means that it must not exist, `new` None only checks `old`."""
+    """One ref's move; `old` None means that it must not exist yet."""
 
     ref: str
     old: str | None
-    new: str | None
+    new: str
 
 
 def read(git_dir: Path, ref: str) -> str | None:
@@ -45,9 +45,7 @@ def move(git_dir: Path, moves: Sequence[Move], *, reason: str) -> None:
     """Move all refs or none; raises BranchBusy where one is not where it was expected."""
     words = ["start"]
     for each in moves:
-        if each.new is None:
-            words.append(f"verify {each.ref}\0{each.old or ZERO}")
-        elif each.old is None:
+        if each.old is None:
             words.append(f"create {each.ref}\0{each.new}")
         else:
             words.append(f"update {each.ref}\0{each.new}\0{each.old}")

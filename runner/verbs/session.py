@@ -146,7 +146,11 @@ class Session:
         pairs: Sequence[Trailer],
         tag: str = "",
     ) -> str:
-        """Add one signed commit to the run branch, if the lease is still ours."""
+        """Add one signed commit to the run branch and one link to the lease, both or neither.
+
+        The link says the same of the started step as the one before: whichever of the two refs
+        a crash leaves behind, no lease ever denies a command that had started.
+        """
         store = self.project.store
         tree = store.edit_tree(store.commit(self.tip).tree, entries)
         draft = NewCommit(
@@ -156,14 +160,16 @@ class Session:
             message=trailers.message(subject, pairs),
         )
         commit = recording.sign_commit(self.project, draft)
+        lease = replace(self.lease, taken_at=self.now())
+        lease_oid = leases.write(store, lease, parent=self.lease_oid, by=self.by)
         moves = [
-            Move(ref=lease_ref(self.plan.id, self.number), old=self.lease_oid, new=None),
             Move(ref=self.branch, old=self.tip, new=commit),
+            Move(ref=lease_ref(self.plan.id, self.number), old=self.lease_oid, new=lease_oid),
         ]
         if tag:
             moves.append(Move(ref=tag, old=None, new=commit))
         self._publish(moves, reason=subject)
-        self.tip = commit
+        self.tip, self.lease, self.lease_oid = commit, lease, lease_oid
         if self.tree:
             self.tree.point_to(commit)
             for path, entry in entries.items():

@@ -305,3 +305,18 @@ def test_rewritten_edit_is_stale_in_the_other_clone(clones: Clones) -> None:
     assert result.code == 4, result.text
     assert "digest_changed" in result.err or "approvals_missing" in result.err
     assert FACTORIAL not in clones.team.show_file("main", "utils.py")
+
+
+def test_A40_each_publication_moves_branch_and_lease(clones: Clones) -> None:
+    """The server is asked to compare both refs in the same push, not only the one that grew."""
+    clones.propose("job", READ + EDIT)
+    log = clones.remote / "pushes"
+    hook = clones.remote / "hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\n(cut -d' ' -f3 | sort | tr '\\n' ' '; echo) >> {log}\n")
+    hook.chmod(0o755)
+    assert clones.run("ada", "run", "job").code == 0
+    branch, lease = "refs/heads/planlock/job/1", "refs/planlock/leases/job/1"
+    published = [line for line in log.read_text().splitlines() if branch in line]
+    assert len(published) == 4
+    assert all(line.startswith(f"{branch} {lease}") for line in published)

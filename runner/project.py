@@ -134,12 +134,14 @@ class Project:
 
     @property
     def home_url(self) -> str | None:
-        """The remote that arbitrates, None for this repository; a path counts from its top."""
+        """The remote that arbitrates, None for this repository; a path counts from its top.
+
+        Raises AuthorityRefused where it lies in a work tree, and GitError where it is no URL.
+        """
         url = self.settings.home
         if url is None or url == LOCAL:
             return None
-        there = (self.repository.work_tree or self.git_dir) / url
-        return str(there.resolve()) if there.exists() else url
+        return home.resolve(url, git_dir=self.git_dir, top=self.repository.work_tree)
 
     def stay_offline(self) -> None:
         """Judge by what this repository holds: the home as last fetched, else `origin` as cloned.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import click
@@ -23,11 +24,11 @@ from runner.core.errors import Problem
 )
 @click.pass_context
 def validate(ctx: click.Context, *, paths: tuple[Path, ...], as_json: bool, style: str) -> None:
-    """Check plans, policy, keys, approvals and records; default: the plans/ folder."""
+    """Check plans, policy, keys, approvals and records; default: the repository's plans/."""
     from runner import schemas
     from runner.verbs import validate as verb
 
-    report = verb.validate(paths or (Path("plans"),), load_schema=schemas.load)
+    report = verb.validate(paths or (_plans(),), load_schema=schemas.load)
     if as_json:
         render.as_json(report)
     elif style == "github":
@@ -40,6 +41,18 @@ def validate(ctx: click.Context, *, paths: tuple[Path, ...], as_json: bool, styl
         bad = len({problem.file for problem in report.problems})
         render.talk(f"{len(report.checked)} file(s) checked, {bad} with problems")
     ctx.exit(1 if report.problems else 0)
+
+
+def _plans() -> Path:
+    """The plans/ folder of the repository around, else of the current folder; needs no git."""
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        return Path("plans")  # the folder is gone, which looking for plans/ will say
+    for folder in (here, *here.parents):
+        if (folder / ".git").exists():
+            return Path(os.path.relpath(folder / "plans"))
+    return Path("plans")
 
 
 def annotation(problem: Problem) -> str:

@@ -82,27 +82,48 @@ def planlock() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     args = list(sys.argv[1:] if arguments is None else arguments)
+    with click.Context(planlock, color=_colors()).scope():  # for errors, which come from outside
+        code = _run(args)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _colors() -> bool | None:
+    """No colours where the user wants none (no-color.org), else as the terminal is."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
+def _run(args: list[str]) -> object:
+    code: object
     try:
-        code = planlock.main(args=args, prog_name="planlock", standalone_mode=False)
+        code = planlock.main(
+            args=args, prog_name="planlock", standalone_mode=False, color=_colors()
+        )
     except click.ClickException as error:
         error.show()
         code = error.exit_code
     except PlanlockError as error:
         from runner.cli import render
 
-        render.error(error, as_json="--json" in args)
+        render.error(error, as_json="--json" in args, one_line=args[:1] == ["run"])
         code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
-        code = INTERRUPTED
+    except (KeyboardInterrupt, click.Abort) as error:
+        # click takes an EOFError for a person who leaves a prompt, but nothing here prompts
+        code = _bug() if isinstance(error.__cause__, EOFError) else _interrupted()
     except BrokenPipeError:
         # the reader went away; nothing more can be told, and Python would complain at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except Exception:  # noqa: BLE001  # the one edge: a bug ends with a report, not a bare trace
-        click.echo(traceback.format_exc(), err=True)
-        click.echo(
-            f"error[bug]: this is a bug in planlock {__version__}; please report it", err=True
-        )
-        code = BUG
-    sys.exit(code if isinstance(code, int) else 0)
+        code = _bug()
+    return code
+
+
+def _interrupted() -> int:
+    click.echo("interrupted", err=True)
+    return INTERRUPTED
+
+
+def _bug() -> int:
+    click.echo(traceback.format_exc(), err=True)
+    click.echo(f"error[bug]: this is a bug in planlock {__version__}; please report it", err=True)
+    return BUG

@@ -45,6 +45,10 @@ def _show_plan(view: PlanView) -> None:
             click.echo(f"  {title:<8} {line}")
     for step in view.steps:
         _show_step(step, len(view.steps))
+    if view.commit:
+        click.echo(
+            f"\nTo approve exactly this:\n  planlock approve {view.id} --digest {view.digest}"
+        )
 
 
 def _show_step(step: StepView, total: int) -> None:
@@ -85,6 +89,8 @@ def status(*, plan: str, as_json: bool) -> None:
 def _show_status(found: PlanStatus) -> None:
     click.echo(render.bold(f"{found.plan}: {found.goal}"))
     run = f"run {found.run} {found.run_status}" if found.run else "never run"
+    if found.holder:
+        run += f", held by {found.holder.name} since {found.holder.since}"
     click.echo(f"  author {found.author or '-'}, {run}")
     click.echo(f"  plan at {found.commit[:12]}, trusted {found.trusted}")
     for step in found.steps:
@@ -134,6 +140,7 @@ def _show_entry(entry: Entry, *, full: bool) -> None:
     click.echo(render.dim(f"    {entry.commit[:12]} {entry.started_at} to {entry.ended_at}"))
     facts = [
         ("approved by", ", ".join(entry.approvers)),
+        ("because", "; ".join(entry.reasons)),
         ("changed", ", ".join(entry.changes)),
         ("sandbox", entry.sandbox),
         ("exit code", "" if entry.exit_code is None else str(entry.exit_code)),

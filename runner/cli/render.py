@@ -36,10 +36,11 @@ def talk(text: str) -> None:
     click.echo(text, err=True)
 
 
-def error(failure: PlanlockError, *, as_json: bool) -> None:
-    """Say what is wrong, where, and how to fix it."""
+def error(failure: PlanlockError, *, as_json: bool, one_line: bool = False) -> None:
+    """Say what is wrong, where, and how to fix it; on one line where stdout is JSON lines."""
     if as_json:
-        click.echo(json.dumps({"error": error_value(failure)}, ensure_ascii=False, indent=2))
+        indent = None if one_line else 2
+        click.echo(json.dumps({"error": error_value(failure)}, ensure_ascii=False, indent=indent))
         return
     if isinstance(failure, InvalidDocument):
         for problem in failure.problems:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from runner.verbs.events import Event
     from runner.verbs.execute import RunReport
 
-EXIT_CODES = {"completed": 0, "paused": 0, "awaiting_approval": 4, "failed": 5, "cancelled": 5}
+INTERRUPTED = """
+  planlock status {plan} tells how far it is.
+  hint: planlock run {plan} goes on; where a command was running: planlock run {plan} --retry"""
+EXIT_CODES = {"completed": 0, "paused": 0, "awaiting_approval": 4, "failed": 5}
 
 
 @click.command()
@@ -47,7 +50,11 @@ def run(  # noqa: PLR0913  # one parameter per option
     wish = verb.Options(until=until, only_next=only_next, retry=retry, new=new)
     listener = _JsonLines() if as_json else _Progress()
     with options.project() as project:
-        report = verb.run(project, plan, wish, listener)
+        try:
+            report = verb.run(project, plan, wish, listener)
+        except KeyboardInterrupt:
+            render.talk(INTERRUPTED.format(plan=plan))
+            raise
     if as_json:
         click.echo(json.dumps({"kind": "report", **render.plain(report)}, ensure_ascii=False))
     else:
@@ -66,6 +73,11 @@ def _show_report(report: RunReport) -> None:
     if report.status in {"completed", "failed"}:
         unpriced = f", {report.unpriced_calls} calls unpriced" if report.unpriced_calls else ""
         click.echo(f"  cost {report.cost_usd} USD{unpriced}")
+
+
+def _rewritable() -> bool:
+    """Whether a line can be wiped: click leaves the escapes for it out where it does colours."""
+    return sys.stderr.isatty() and click.get_current_context().color is not False
 
 
 class _JsonLines:
@@ -104,12 +116,12 @@ class _Progress:
 
     def _tick(self, name: str) -> None:
         seconds = int(time.monotonic() - self._since)
-        if seconds > self._clock and sys.stderr.isatty():
+        if seconds > self._clock and _rewritable():
             self._clock = seconds
             click.echo(f"\r\x1b[K  {name} has been running for {seconds} s", nl=False, err=True)
 
     def _wipe(self) -> None:
-        if self._clock and sys.stderr.isatty():
+        if self._clock and _rewritable():
             click.echo("\r\x1b[K", nl=False, err=True)
         self._clock = 0
 

@@ -122,23 +122,24 @@ def standing(votes: Sequence[Vote], context: Context) -> tuple[Vote, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What an approval must have been given for."""
+    """What an approval must have been given for; `later` are this step and those after it."""
 
     plan: str
     repository: str
     execution: str
     step: str
     digest: str
+    later: tuple[str, ...]
     skipped: tuple[str, ...]
     excluded: Mapping[str, str]
     now: datetime
 
 
-def rejected_by(votes: Sequence[Vote], policy: Policy, context: Context) -> tuple[str, ...]:
-    """People of the policy whose standing reject names this very step."""
+def rejected_by(in_force: Sequence[Vote], policy: Policy, context: Context) -> tuple[str, ...]:
+    """People of the policy who reject this very step, of the decisions in force."""
     return tuple(
         vote.record.approver
-        for vote in standing(votes, context)
+        for vote in in_force
         if vote.record.decision == "reject"
         and vote.record.steps.get(context.step) == context.digest
         and policy.person(vote.record.approver)
@@ -170,7 +171,7 @@ def objection(vote: Vote, policy: Policy, context: Context) -> Reason | None:
         (policy.person(who) is None, "not_a_person", f"{who} is not a person of the policy"),
         (who in context.excluded, "self_approval", f"{who} {context.excluded.get(who, '')}"),
         (
-            tuple(record.skipped) != context.skipped,
+            _skips_so_far(record, context) != set(context.skipped),
             "skips_differ",
             f"{who} did not agree to this set of skipped steps: {_names(context.skipped)}",
         ),
@@ -179,6 +180,11 @@ def objection(vote: Vote, policy: Policy, context: Context) -> Reason | None:
     if found is None:
         found = _time_objection(record, policy, context.now)
     return Reason(code=found[0], message=found[1], fix=_fix(found[0], record)) if found else None
+
+
+def _skips_so_far(record: Approval, context: Context) -> set[str]:
+    """The skips that the approver knew of; those of later steps do not matter yet."""
+    return set(record.skipped) - set(context.later)
 
 
 def _time_objection(record: Approval, policy: Policy, now: datetime) -> tuple[str, str] | None:

@@ -80,7 +80,9 @@ def decide(question: Question) -> Decision:
     requirements = _after_skips(verdict.requirements, question)
     if reasons := (*_denials(verdict.denied), *_standing_refusals(question, step)):
         return Decision(answer=Answer.REFUSED, reasons=reasons, requirements=requirements)
-    rejecters = approval.rejected_by(question.votes, question.policy.policy, context)
+    rejecters = approval.rejected_by(
+        approval.standing(question.votes, context), question.policy.policy, context
+    )
     if rejecters:
         reason = Reason(code="rejected", message=f"rejected by {', '.join(sorted(rejecters))}")
         return Decision(answer=Answer.REJECTED, reasons=(reason,), requirements=requirements)
@@ -96,6 +98,7 @@ def context_of(question: Question) -> Context:
         execution=policy.execution,
         step=step.id,
         digest=question.plan.digests[question.step],
+        later=tuple(each.id for each in plan.steps[question.step :]),
         skipped=question.so_far.skipped,
         excluded=excluded(question),
         now=question.now,

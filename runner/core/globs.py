@@ -8,10 +8,15 @@ on a file system that ignores case.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from enum import Enum
-from functools import cache
+from typing import Protocol
 
 WILD = re.compile(r"[*?]")
+
+
+class Same(Protocol):
+    def __call__(self, first: str, second: str, *, literal: bool) -> bool: ...
 
 
 class Hit(Enum):
@@ -26,12 +31,12 @@ def is_glob(text: str) -> bool:
 
 def matches(pattern: str, path: str) -> bool:
     """Whether the glob `pattern` matches the plain path, case-sensitively."""
-    return _segments_meet(tuple(pattern.split("/")), tuple(path.split("/")), literal=True)
+    return _segments_meet(pattern.split("/"), path.split("/"), literal=True)
 
 
 def overlaps(first: str, second: str) -> bool:
     """Whether some path could match both globs."""
-    return _segments_meet(tuple(first.split("/")), tuple(second.split("/")), literal=False)
+    return _segments_meet(first.split("/"), second.split("/"), literal=False)
 
 
 def hit(pattern: str, target: str) -> Hit:
@@ -50,35 +55,36 @@ def _covers(pattern: str, target: str) -> bool:
     return pattern.endswith("/**") and not is_glob(pattern[:-3]) and target.startswith(pattern[:-2])
 
 
-@cache
-def _segments_meet(first: tuple[str, ...], second: tuple[str, ...], *, literal: bool) -> bool:
-    if not first or not second:
-        return all(part == "**" for part in first + second) and not (literal and second)
-    if first[0] == "**":
-        return _segments_meet(first[1:], second, literal=literal) or _segments_meet(
-            first, second[1:], literal=literal
-        )
-    if second[0] == "**" and not literal:
-        return _segments_meet(first, second[1:], literal=literal) or _segments_meet(
-            first[1:], second, literal=literal
-        )
-    return _names_meet(first[0], second[0], literal=literal) and _segments_meet(
-        first[1:], second[1:], literal=literal
-    )
+def _segments_meet(first: Sequence[str], second: Sequence[str], *, literal: bool) -> bool:
+    return _meet(first, second, wild="**", literal=literal, same=_names_meet)
 
 
-@cache
 def _names_meet(first: str, second: str, *, literal: bool) -> bool:
-    if not first or not second:
-        rest = first if literal else first + second
-        return not rest.strip("*") and not (literal and second)
-    if first[0] == "*":
-        return _names_meet(first[1:], second, literal=literal) or _names_meet(
-            first, second[1:], literal=literal
-        )
-    if second[0] == "*" and not literal:
-        return _names_meet(first, second[1:], literal=literal) or _names_meet(
-            first[1:], second, literal=literal
-        )
-    same = first[0] == second[0] or first[0] == "?" or (second[0] == "?" and not literal)
-    return same and _names_meet(first[1:], second[1:], literal=literal)
+    return _meet(first, second, wild="*", literal=literal, same=_letters_meet)
+
+
+def _letters_meet(first: str, second: str, *, literal: bool) -> bool:
+    return first in {second, "?"} or (second == "?" and not literal)
+
+
+def _meet(
+    first: Sequence[str], second: Sequence[str], *, wild: str, literal: bool, same: Same
+) -> bool:
+    """Whether two sequences can be equal, `wild` standing for any run of elements.
+
+    A `literal` second has no wild elements. `row[j]` tells whether first[i:] meets second[j:];
+    rows instead of recursion, since a path may have thousands of parts.
+    """
+    row: list[bool] = []
+    for i in range(len(first), -1, -1):
+        below, row = row, [False] * (len(second) + 1)
+        for j in range(len(second), -1, -1):
+            if i == len(first) and j == len(second):
+                row[j] = True
+            elif i < len(first) and first[i] == wild:
+                row[j] = below[j] or (j < len(second) and row[j + 1])
+            elif j < len(second) and second[j] == wild and not literal:
+                row[j] = row[j + 1] or (i < len(first) and below[j])
+            elif i < len(first) and j < len(second):
+                row[j] = below[j + 1] and same(first[i], second[j], literal=literal)
+    return row[0]

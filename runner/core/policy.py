@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -12,6 +13,7 @@ from runner.core import canonical, globs, paths
 from runner.core.errors import InvalidDocument, WorkspaceSecurityError
 from runner.core.globs import Hit
 from runner.core.plan import (
+    BUILT_IN,
     Check,
     EditFileInput,
     ReadFileInput,
@@ -22,11 +24,12 @@ from runner.core.plan import (
     mappings,
     model_problems,
 )
-from runner.core.values import Duration, Line, Principal, StepType, Strict, Usd
+from runner.core.values import STEP_TYPE, Duration, Line, Principal, StepType, Strict, Usd
 
 Assurance = Literal["server", "forge", "key", "hardware"]
 LEVELS: tuple[Assurance, ...] = ("server", "forge", "key", "hardware")
 DEFAULTS = {"read_file": 0, "analyze": 0, "summarize": 0, "edit_file": 1, "run_command": 1}
+WITH_PATH = (None, "read_file", "edit_file", "run_command")
 POLICY_PATH = "plans/policy.yaml"
 SIGNERS_PATH = "plans/allowed_signers"
 PLANS_FOLDER = "plans"
@@ -154,8 +157,12 @@ def cross_checks(value: Any) -> Iterator[Check]:
         for number, each in people
         if isinstance(each.get("github"), dict)
     )
+    plugins = bool(value.get("plugins")) if isinstance(value, dict) else False
     for number, rule in mappings(value, "rules"):
-        yield from _rule_checks(rule, f"rules[{number}]")
+        yield from _rule_checks(rule, f"rules[{number}]", plugins=plugins)
+    defaults = value.get("defaults") if isinstance(value, dict) else None
+    for name in defaults if isinstance(defaults, dict) else ():
+        yield from _type_check(name, f"defaults.{name}", plugins=plugins)
 
 
 def _repeated(values: Iterable[tuple[str, Any]]) -> Iterator[Check]:
@@ -168,15 +175,29 @@ def _repeated(values: Iterable[tuple[str, Any]]) -> Iterator[Check]:
         seen.add(value)
 
 
-def _rule_checks(rule: Mapping[str, Any], at: str) -> Iterator[Check]:
+def _rule_checks(rule: Mapping[str, Any], at: str, *, plugins: bool) -> Iterator[Check]:
     yield from exactly_one(at, RULE_WAYS, rule)
     if rule.get("deny") is not None and (rule.get("roles") or rule.get("assurance")):
         message = "a rule that denies has no use for `roles` and `assurance`"
         yield "deny_extras", at, message, "leave them out"
     match = rule.get("match")
-    pattern = match.get("path") if isinstance(match, dict) else None
+    match = match if isinstance(match, dict) else {}
+    pattern, step_type = match.get("path"), match.get("step_type")
     if isinstance(pattern, str):
         yield from _pattern_check(pattern, f"{at}.match.path")
+        if step_type not in WITH_PATH:
+            message = f"a step of type {step_type!r} names no path, so the rule matches nothing"
+            fix = "leave `step_type` out to match changes by any step"
+            yield "dead_pattern", f"{at}.match.path", message, fix
+    yield from _type_check(step_type, f"{at}.match.step_type", plugins=plugins)
+
+
+def _type_check(step_type: Any, at: str, *, plugins: bool) -> Iterator[Check]:
+    """Refuse a type that no step can have: a rule for it would deny nothing, without a word."""
+    known = plugins or step_type in BUILT_IN
+    if isinstance(step_type, str) and re.match(STEP_TYPE, step_type) and not known:
+        message = f"no step has type {step_type!r}: it is not built in, and no plugin is listed"
+        yield "unknown_step_type", at, message, f"write one of: {', '.join(BUILT_IN)}"
 
 
 def _pattern_check(pattern: str, at: str) -> Iterator[Check]:
@@ -192,20 +213,23 @@ def _pattern_check(pattern: str, at: str) -> Iterator[Check]:
 def judge_step(policy: Policy, step_type: str, given: Strict | None) -> Verdict:
     """Apply the rules to one step: by type, by the path it touches, by the paths it declares."""
     if isinstance(given, EditFileInput):
-        return judge_change(policy, given.path)
+        return judge_change(policy, given.path, by=step_type)
     target = given.path if isinstance(given, ReadFileInput) else None
-    verdicts = [_first_match(policy, step_type, target, change=False)]
+    verdicts = [_first_match(policy, step_type, target)]
     if isinstance(given, RunCommandInput):
         verdicts += [judge_change(policy, glob) for glob in given.writes]
     return _merge(verdicts)
 
 
-def judge_change(policy: Policy, target: str) -> Verdict:
-    """Judge a change of a path, or of any path that a declared glob may match."""
+def judge_change(policy: Policy, target: str, *, by: str = "run_command") -> Verdict:
+    """Judge a change of a path, or of any path that a declared glob may match, by a step type.
+
+    It is judged as an edit of the path, and by the rules for that step type that name a path.
+    """
     always = _always_denied(target)
     if always:
         return Verdict(denied=(always,))
-    verdict = _first_match(policy, "edit_file", target, change=True)
+    verdict = _first_match(policy, "edit_file", target, by=by)
     if paths.is_protected(target) and not any(_names(rule, target) for rule in policy.rules):
         reason = f"{target} is protected: a rule must name it"
         return Verdict(requirements=verdict.requirements, denied=(*verdict.denied, reason))
@@ -232,12 +256,13 @@ def _names(rule: Rule, target: str) -> bool:
     )
 
 
-def _first_match(policy: Policy, step_type: str, target: str | None, *, change: bool) -> Verdict:
+def _first_match(policy: Policy, step_type: str, target: str | None, *, by: str = "") -> Verdict:
+    """Apply the rules in order; `by` is the type of the step that changes `target`, if one does."""
     needed: list[Requirement] = []
     denied: list[str] = []
     settled = False
     for rule in policy.rules:
-        hit = _rule_hit(rule, step_type, target, change=change)
+        hit = _rule_hit(rule, step_type, target, by=by)
         if hit is Hit.NO:
             continue
         if rule.deny is not None:
@@ -250,15 +275,15 @@ def _first_match(policy: Policy, step_type: str, target: str | None, *, change: 
     return Verdict(requirements=tuple(needed), denied=tuple(denied))
 
 
-def _rule_hit(rule: Rule, step_type: str, target: str | None, *, change: bool) -> Hit:
-    wanted = rule.match.step_type
-    if wanted is not None and wanted != step_type:
+def _rule_hit(rule: Rule, step_type: str, target: str | None, *, by: str) -> Hit:
+    wanted, pattern = rule.match.step_type, rule.match.path
+    if wanted not in {None, step_type} and (pattern is None or wanted != by):
         return Hit.NO
-    if rule.match.path is None:
+    if pattern is None:
         return Hit.YES
-    if target is None or (wanted is None and not change):
+    if target is None or (wanted is None and not by):
         return Hit.NO
-    return globs.hit(rule.match.path, target)
+    return globs.hit(pattern, target)
 
 
 def _requirement(policy: Policy, rule: Rule) -> Requirement:

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from runner.core.cost import Call, Total, total
 from runner.core.errors import InvalidDocument
 from runner.core.plan import Version, model_problems
-from runner.core.values import Digest, Name, ObjectId, Principal, Stored, Timestamp, parse_time
+from runner.core.values import Digest, Name, ObjectId, Principal, Stored, Timestamp, Usd, parse_time
 
 NAMESPACE = "planlock-run"
 RUN_FILE = "run.yaml"
@@ -86,7 +86,7 @@ class RecordedGate(Stored):
 
 
 class Output(Stored):
-    """`text` is redacted and bounded; digest and length are of the whole."""
+    """`text` is bounded, with hidden characters made visible; digest and length are of the whole."""
 
     text: str
     digest: Digest
@@ -101,6 +101,17 @@ class Change(Stored):
     before: Digest | None
     after: Digest | None
     mode: str | None = None
+    size: Annotated[int, Field(ge=0)] = 0
+
+
+class RecordedTotal(Stored):
+    """What a run cost as its end tells."""
+
+    cost_usd: Usd
+    input_tokens: Annotated[int, Field(ge=0)]
+    output_tokens: Annotated[int, Field(ge=0)]
+    calls: Annotated[int, Field(ge=0)]
+    unpriced: Annotated[int, Field(ge=0)]
 
 
 class RecordedError(Stored):
@@ -128,6 +139,7 @@ class Record(Stored):
     changes: list[Change] = []
     calls: list[Call] = []
     plan_digest: Digest | None = None
+    total: RecordedTotal | None = None
 
     @property
     def cost(self) -> Total:

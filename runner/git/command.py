@@ -14,6 +14,9 @@ from pathlib import Path
 
 from runner.core.errors import FileAccessError, GitError, ToolNotFound
 
+LOCAL_SECONDS = 600.0
+NETWORK = ("fetch", "ls-remote", "push")
+
 KEPT = ("PATH", "HOME", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "TMPDIR", "LANG")
 SETTINGS = (
     "core.hooksPath=/dev/null",
@@ -26,6 +29,7 @@ SETTINGS = (
     "core.attributesFile=/dev/null",
     "core.excludesFile=/dev/null",
     "core.commitGraph=false",
+    "safe.bareRepository=explicit",
     "diff.external=",
     "gc.auto=0",
     "maintenance.auto=false",
@@ -45,7 +49,10 @@ SETTINGS = (
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Give git a clean environment: no inherited `GIT_*`, no system or user configuration."""
+    """Give git a clean environment: no inherited `GIT_*`, no system or user configuration.
+
+    No transport: git fetches missing objects by a program that the configuration may name.
+    """
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return {
         **kept,
@@ -54,7 +61,8 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_GRAFT_FILE": os.devnull,
         "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ALLOW_PROTOCOL": "file:http:https:ssh",
+        "GIT_ALLOW_PROTOCOL": "none",
+        "GIT_NO_LAZY_FETCH": "1",
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_ATTR_NOSYSTEM": "1",
         "LC_ALL": "C.UTF-8",
@@ -92,17 +100,28 @@ def attempt(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run git whatever its exit code; raises ToolNotFound without git."""
+    """Run git whatever its exit code; raises ToolNotFound without git.
+
+    GitError where it cannot be started, or takes more than LOCAL_SECONDS without a network.
+    """
+    network = args[0] in NETWORK
+    transports = {"GIT_ALLOW_PROTOCOL": "file:http:https:ssh"} if network else {}
     try:
         return subprocess.run(
             arguments(git_dir, args),
             input=stdin,
             capture_output=True,
             cwd=cwd,
-            env=environment(env),
+            env=environment({**transports, **(env or {})}),
             check=False,
+            timeout=None if network else LOCAL_SECONDS,
         )
+    except subprocess.TimeoutExpired as error:
+        message = f"git {' '.join(args[:3])}: no end after {LOCAL_SECONDS:.0f} seconds"
+        raise GitError(message) from error
     except FileNotFoundError as error:
         if cwd is not None and not cwd.is_dir():
             raise FileAccessError(f"starting git in {cwd}: no such folder") from error
         raise ToolNotFound("starting git: not installed", hint="apt-get install git") from error
+    except OSError as error:
+        raise GitError(f"starting git: {error.strerror}") from error

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from runner.git import command
 
+GONE = "000000"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Added:
@@ -64,9 +66,9 @@ def first_parents(git_dir: Path, tip: str, *, stop: str) -> list[str]:
     return command.run(args, git_dir=git_dir).decode().split()
 
 
-def changed_paths(git_dir: Path, old: str, new: str) -> dict[str, tuple[str, str]]:
-    """Paths that differ between two trees or commits: path → (old id, new id)."""
+def changed_paths(git_dir: Path, old: str, new: str) -> dict[str, str]:
+    """Paths that differ between two trees or commits: path → new mode, GONE where it is gone."""
     args = ["diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", old, new]
     words = command.run(args, git_dir=git_dir).decode("utf-8", "surrogateescape").split("\0")
     pairs = zip(words[0::2], words[1::2], strict=False)
-    return {path: (head.split(" ")[2], head.split(" ")[3]) for head, path in pairs if head}
+    return {path: head.split(" ")[1] for head, path in pairs if head}

@@ -7,13 +7,15 @@ that nothing moves backwards; every write is pushed first, all refs or none (git
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from runner.core.errors import AuthorityRefused, BranchBusy, GitError, NotGoverned
 from runner.core.run import plan_branch, run_branch
-from runner.git import command, history, refs
+from runner.git import checkouts, command, history, refs
 from runner.git.refs import Move
 
 # A repository's configuration may name other programs for a remote of this very URL.
@@ -26,6 +28,8 @@ OVERTAKEN = ("[rejected]", "cannot lock ref", "already exists", "incorrect old v
 MIRROR = "refs/planlock/home"
 SEEN = "refs/planlock/seen"
 LOCAL = "."
+PATH_STARTS = ("/", "./", "../")
+FILE_URL = "file://"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +58,17 @@ class Home:
         self._fetch(specs)
 
     def _listed(self, plan: str) -> list[str]:
-        patterns = [
-            plan_branch(plan),
-            f"refs/heads/planlock/{plan}/*",
-            f"refs/planlock/leases/{plan}/*",
-            f"refs/tags/planlock-run/{plan}/*",
-        ]
+        branch = plan_branch(plan)
+        folders = (
+            f"refs/heads/planlock/{plan}/",
+            f"refs/planlock/leases/{plan}/",
+            f"refs/tags/planlock-run/{plan}/",
+        )
+        patterns = [branch, *(f"{folder}*" for folder in folders)]
         lines = list_remote(str(self.url), "--refs", patterns=patterns)
-        return [line.split("\t")[1] for line in lines if "\t" in line]
+        names = [line.split("\t")[1] for line in lines if "\t" in line]
+        # A pattern also matches the tail of a name (git-ls-remote(1)).
+        return [name for name in names if name == branch or name.startswith(folders)]
 
     def _fetch(self, specs: Sequence[str]) -> None:
         done = command.attempt(
@@ -137,11 +144,43 @@ class Home:
             raise GitError(f"pushing to {self.url}: {said}", hint=_reach(str(self.url)))
 
 
+def resolve(url: str, *, git_dir: Path, top: Path | None) -> str:
+    """Make a path absolute, counted from `top`; nothing that a branch can hold is a home.
+
+    A URL stays as it is. Raises AuthorityRefused for a place in a work tree, and GitError for
+    what is neither URL nor path.
+    """
+    if url.startswith(PATH_STARTS):
+        path = (top or git_dir) / url
+    elif url.startswith(FILE_URL):
+        path = Path(unquote(url.removeprefix(FILE_URL)))
+    elif ":" in url.partition("/")[0]:
+        return url
+    else:
+        message = f"finding the home: {url!r} is no URL, and no path with /, ./ or ../ in front"
+        raise GitError(message, hint="git config planlock.home URL")
+    _outside_work_trees(path, git_dir, top)
+    return url if url.startswith(FILE_URL) else str(path.resolve())
+
+
+def _outside_work_trees(path: Path, git_dir: Path, top: Path | None) -> None:
+    """Refuse a path that goes into a work tree, or through a link that lies in one."""
+    tops = {each.folder.resolve() for each in checkouts.list_all(git_dir)} | (
+        {top} if top else set()
+    )
+    places = {Path(os.path.normpath(path)), path.resolve()}
+    if any(place.is_relative_to(each) for place in places for each in tops):
+        message = f"finding the home: {path} is in a work tree of this repository"
+        hint = "a branch could put another one there: git config planlock.home URL"
+        raise AuthorityRefused(message, hint=hint)
+
+
 def remote_default_branch(url: str) -> str:
     """Ask a remote for its default branch; raises GitError where it has none."""
     for line in list_remote(url, "--symref", patterns=["HEAD"]):
-        if line.startswith("ref: "):
-            return line.split("\t")[0].removeprefix("ref: ")
+        target, _, name = line.partition("\t")
+        if name == "HEAD" and target.startswith("ref: "):
+            return target.removeprefix("ref: ")
     message = f"asking {url} for its default branch: it names none"
     raise GitError(message, hint=f"git push {url} HEAD")
 

@@ -12,7 +12,7 @@ import subprocess
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -113,6 +113,8 @@ class ObjectStore:
             content = reader.stdout.read(int(size) + 1)[:-1]
         except (BrokenPipeError, ValueError) as error:
             raise GitError(f"reading object {name}: git cat-file answered {error}") from error
+        if _oid(kind, content) != oid:  # git itself does not look
+            raise GitError(f"reading object {name}: its content is not what {oid} names")
         return oid, kind, content  # type: ignore[return-value]  # git names the four kinds
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -130,6 +132,8 @@ class ObjectStore:
             except FileNotFoundError as error:
                 hint = "apt-get install git"
                 raise ToolNotFound("starting git: not installed", hint=hint) from error
+            except OSError as error:
+                raise GitError(f"starting git: {error.strerror}") from error
         return self._reader
 
     def blob(self, oid: str) -> bytes:
@@ -182,12 +186,11 @@ class ObjectStore:
 
     def write(self, kind: Kind, content: bytes) -> str:
         """Store an object durably and give its id; raises FileAccessError (disk full, …)."""
-        raw = f"{kind} {len(content)}\0".encode() + content
-        oid = hashlib.sha1(raw).hexdigest()  # noqa: S324  # git names objects so
+        oid = _oid(kind, content)
         target = self.objects / oid[:2] / oid[2:]
         if not target.exists():
             try:
-                _write_loose(target, zlib.compress(raw, 1))
+                _write_loose(target, zlib.compress(_header(kind, content) + content, 1))
             except OSError as error:
                 raise FileAccessError(f"writing object {oid}: {error.strerror}") from error
         return oid
@@ -228,6 +231,16 @@ class ObjectStore:
             entries[name] = Entry(mode=FOLDER, oid=oid)
         else:
             entries.pop(name, None)
+
+
+def _header(kind: str, content: bytes) -> bytes:
+    return f"{kind} {len(content)}\0".encode()
+
+
+def _oid(kind: str, content: bytes) -> str:
+    hashed = hashlib.sha1(_header(kind, content))  # noqa: S324  # git names objects so
+    hashed.update(content)
+    return hashed.hexdigest()
 
 
 def _write_loose(target: Path, data: bytes) -> None:
@@ -324,6 +337,3 @@ class NewCommit:
         head, _, message = self.unsigned().partition(b"\n\n")
         folded = armored.rstrip(b"\n").replace(b"\n", b"\n ")
         return head + b"\ngpgsig " + folded + b"\n\n" + message
-
-    def with_parents(self, *parents: str) -> NewCommit:
-        return replace(self, parents=parents)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from runner.core.errors import (
     FileAccessError,
+    GitError,
     RepositoryNotFound,
     RepositoryUnsuitable,
     ToolNotFound,
@@ -60,7 +62,7 @@ class Repository:
 def discover(start: Path) -> Repository:
     """Open the repository around a folder.
 
-    Raises RepositoryNotFound, RepositoryUnsuitable, FileAccessError or ToolNotFound.
+    Raises RepositoryNotFound, RepositoryUnsuitable, FileAccessError, GitError or ToolNotFound.
     """
     if shutil.which("git") is None:
         raise ToolNotFound("starting git: not installed", hint="apt-get install git")
@@ -83,10 +85,14 @@ def _own_environment() -> Iterator[None]:
 
 
 def _open(start: Path) -> Repository:
-    import git
+    try:
+        import git
+    except (ImportError, OSError) as error:  # it starts git to learn its version
+        raise GitError(f"starting git: {error}") from error
 
     try:
         with git.Repo(start, search_parent_directories=True, expand_vars=False) as repo:
+            _check_own(start.resolve(), Path(repo.git_dir).resolve())
             return Repository(
                 git_dir=Path(repo.git_dir).resolve(),
                 common_dir=Path(repo.common_dir).resolve(),
@@ -96,8 +102,24 @@ def _open(start: Path) -> Repository:
     except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
         message = f"looking for a git repository: none at {start} or above"
         raise RepositoryNotFound(message, hint="cd into one, or: git init") from error
+    except (configparser.Error, UnicodeDecodeError) as error:
+        message = f"reading git configuration: {error}"
+        raise RepositoryUnsuitable(message, hint="git config --list --show-origin") from error
     except OSError as error:
         raise FileAccessError(f"opening the repository at {start}: {error}") from error
+
+
+def _check_own(start: Path, git_dir: Path) -> None:
+    """Refuse a repository that is itself content of another, whose branch wrote its settings.
+
+    No branch can hold what is named `.git`; what was found without, as bare ones are, it can.
+    """
+    if not start.is_relative_to(git_dir) or git_dir.name == ".git":
+        return
+    for folder in (git_dir, *git_dir.parents):
+        if os.path.lexists(folder / ".git"):
+            message = f"opening the repository: {git_dir} lies in the work tree of {folder}"
+            raise RepositoryUnsuitable(message, hint=f"cd {shlex.quote(str(folder))}")
 
 
 def _read_config(repo: object) -> dict[str, str]:
@@ -112,8 +134,6 @@ def _read_config(repo: object) -> dict[str, str]:
         for section in reader.sections():
             for name, value in reader.items(section):
                 settings[_key(section, name)] = str(value)
-    except configparser.Error as error:
-        raise RepositoryUnsuitable(f"reading git configuration: {error}") from error
     finally:
         reader.release()
     return settings

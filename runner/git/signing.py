@@ -86,6 +86,8 @@ class SshSigner:
             raise ToolNotFound(
                 "signing: ssh-keygen is not installed", hint="apt-get install openssh-client"
             ) from error
+        except OSError as error:
+            raise SigningError(f"starting ssh-keygen: {error.strerror}") from error
         if done.returncode:
             words = done.stderr.decode(errors="replace").strip()
             raise SigningError(

@@ -7,11 +7,11 @@ Files hold exactly the bytes of their blobs; no filter and no end-of-line conver
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-import shutil
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +19,10 @@ from runner.core import globs
 from runner.core.errors import FileAccessError, WorkspaceSecurityError
 from runner.core.paths import check_path
 from runner.core.text import visible
-from runner.git import command
-from runner.git.objects import EXECUTABLE, FILE, FOLDER, LINK, SUBMODULE, Entry, ObjectStore
+from runner.git import command, leftovers
+from runner.git.objects import EXECUTABLE, FILE, LINK, SUBMODULE, Entry, ObjectStore
 
 TICK_NS = 50_000_000
-PRIVATE_CONFIG = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +64,8 @@ class WorkTree:
     def fill(self, tree: str, commit: str) -> None:
         """Write a tree into a fresh folder; raises FileAccessError or WorkspaceSecurityError."""
         try:
-            _clear(self.root)
+            if self.root.exists():
+                leftovers.remove(self.root)
             self.known, self.submodules = {}, set()
             self.root.mkdir(parents=True, mode=0o700)
             for path, entry in self.store.walk(tree):
@@ -93,9 +93,7 @@ class WorkTree:
 
     def _make_private_git(self, commit: str) -> None:
         git = self.root / ".git"
-        (git / "objects" / "info").mkdir(parents=True)
-        (git / "refs" / "heads").mkdir(parents=True)
-        (git / "config").write_text(PRIVATE_CONFIG)
+        leftovers.make_private_git(git)
         (git / "objects" / "info" / "alternates").write_text(f"{self.store.objects}\n")
         self.point_to(commit)
 
@@ -114,7 +112,7 @@ class WorkTree:
     def remove(self) -> None:
         """Delete the folder; what it held is in the tree."""
         try:
-            shutil.rmtree(self.root)
+            leftovers.remove(self.root)
         except OSError as error:
             raise FileAccessError(f"removing {self.root}: {error.strerror}") from error
 
@@ -148,6 +146,10 @@ class WorkTree:
             reason = "cannot be read any more"
             raise WorkspaceSecurityError(path, reason, reason_code="unreadable") from error
         except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                path = os.path.relpath(os.fsdecode(error.filename), self.root)[:64]
+                reason = "leads to a name that is too long"
+                raise WorkspaceSecurityError(path, reason, reason_code="too_long") from error
             raise FileAccessError(f"searching {self.root}: {error.strerror}") from error
         for each in found:
             _check_change(each.path)
@@ -225,8 +227,10 @@ class WorkTree:
         oid = hashlib.sha1(raw).hexdigest()  # noqa: S324  # git names objects so
         return Entry(mode=mode, oid=oid), len(content)
 
-    def _untracked(self, strange: Iterable[str], listed: Sequence[str]) -> Iterator[str]:
-        ignored = self._ignored(list(strange))
+    def _untracked(self, strange: Sequence[str], listed: Sequence[str]) -> Iterator[str]:
+        for path in strange:
+            _check_name(path.rstrip("/"))
+        ignored = self._ignored(strange)
         inner: list[str] = []
         for path in strange:
             if path in ignored and not any(globs.overlaps(g, _inside(path)) for g in listed):
@@ -240,25 +244,24 @@ class WorkTree:
     def _files(self, path: str) -> list[str]:
         if not path.endswith("/"):
             return [path]
-        found = []
-        for folder, folders, files in os.walk(self.root / path, onerror=_raise):
-            links = [name for name in folders if (Path(folder) / name).is_symlink()]
-            found += [os.path.relpath(Path(folder) / name, self.root) for name in files + links]
-            if ".git" in folders:
-                _check_name(os.path.relpath(Path(folder) / ".git", self.root))
+        found = list(leftovers.files_below(self.root, path))
+        for each in found:
+            if each.endswith("/.git"):
+                _check_name(each)
         return found
 
     def _ignored(self, paths: Sequence[str]) -> set[str]:
-        """Those paths that the work tree's own .gitignore files leave out (gitignore(5))."""
-        if not paths:
-            return set()
-        done = command.attempt(
-            [f"--work-tree={self.root}", "check-ignore", "--no-index", "-z", "--stdin"],
-            git_dir=self.root / ".git",
-            cwd=self.root,
-            stdin=b"".join(os.fsencode(path) + b"\0" for path in paths),
-        )
-        return {os.fsdecode(word) for word in done.stdout.split(b"\0") if word}
+        """Those paths that the tree's own .gitignore files leave out (gitignore(5)), and caches.
+
+        A .gitignore that the command itself wrote would hide its other changes.
+        """
+        rules = {
+            path: self.store.blob(known.entry.oid)
+            for path, known in self.known.items()
+            if path.rpartition("/")[2] == leftovers.RULES and known.entry.mode in {FILE, EXECUTABLE}
+        }
+        caches = {path for path in paths if leftovers.in_cache(path)}
+        return leftovers.ignored([path for path in paths if path not in caches], rules) | caches
 
     def keep(self, change: Found) -> Entry | None:
         """Store the new content of a changed path and take note of it."""
@@ -276,25 +279,6 @@ class WorkTree:
 
 def _inside(path: str) -> str:
     return f"{path}**" if path.endswith("/") else path
-
-
-def _clear(root: Path) -> None:
-    """Remove a folder with all in it, also where a command closed some of its folders."""
-    if not root.exists():
-        return
-    try:
-        shutil.rmtree(root)
-    except PermissionError:
-        root.chmod(0o700)
-        for folder, folders, _ in os.walk(root):
-            for inner in (Path(folder) / name for name in folders):
-                if not inner.is_symlink():
-                    inner.chmod(0o700)
-        shutil.rmtree(root)
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 def _check_untouched(submodule: str, untouched: bool) -> None:  # noqa: FBT001  # one yes or no
@@ -337,7 +321,3 @@ def _stamp(path: Path) -> Stamp:
         changed=status.st_ctime_ns,
         inode=status.st_ino,
     )
-
-
-def folder_entry(oid: str) -> Entry:
-    return Entry(mode=FOLDER, oid=oid)

@@ -37,7 +37,7 @@ class Room:
 
     The host folder `workspace` appears at `mount_at`, writable but for `read_only` (relative
     to it, where present). `git_objects` and `tools` appear read-only at their own paths; the
-    tools' `bin` comes first on PATH.
+    tools' `bin` comes first on PATH. No tool may hold, or lie in, a host folder of `closed`.
     """
 
     workspace: Path
@@ -45,6 +45,7 @@ class Room:
     read_only: tuple[str, ...] = (".git", "plans")
     git_objects: tuple[Path, ...] = ()
     tools: tuple[Path, ...] = ()
+    closed: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

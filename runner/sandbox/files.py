@@ -19,6 +19,14 @@ from runner.core.paths import check_path
 from runner.sandbox.folders import open_folder, supports_openat2
 
 ABSENT = "absent"
+_ROOT = "."
+# What the file system says because of the path that the step names: the step is to blame.
+_HINTS = {
+    errno.ENOENT: "git ls-files: the path must exist before the step",
+    errno.ENOTDIR: "git ls-files: a file stands where the path has a folder",
+    errno.EISDIR: "git ls-files: a folder stands where the path has a file",
+    errno.ENAMETOOLONG: "name a shorter path",
+}
 _CHUNK_BYTES = 1 << 20
 _MAX_DIGEST_BYTES = 1 << 30
 _OPEN_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -41,10 +49,13 @@ class _Found:
 
 
 class Workspace:
-    """Raises WorkspaceSecurityError for what may not be touched, FileAccessError for the rest."""
+    """Raises WorkspaceSecurityError for what may not be touched, FileAccessError for the rest.
+
+    StepFailed where the path does not fit the files there: the machine is not to blame.
+    """
 
     def __init__(self, root: Path, *, openat2: bool | None = None) -> None:
-        with _explained("."):
+        with _explained(_ROOT):
             self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._openat2 = supports_openat2(self._root) if openat2 is None else openat2
 
@@ -226,4 +237,6 @@ def _explained(path: str) -> Iterator[None]:
                 path, "passes through a symbolic link", reason_code="symlink"
             ) from error
         cause = os.strerror(error.errno) if error.errno else str(error)
+        if path != _ROOT and error.errno in _HINTS:
+            raise StepFailed(f"{path}: {cause}", hint=_HINTS[error.errno]) from error
         raise FileAccessError(f"{path}: {cause}") from error

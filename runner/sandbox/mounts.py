@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
-import re
 import shlex
 import stat
 from collections.abc import Iterator
@@ -12,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from runner.core.errors import SandboxUnavailable, WorkspaceSecurityError
+from runner.sandbox import tools
 from runner.sandbox.contract import Room
 
 HOME = "/home/sandbox"
@@ -31,7 +30,6 @@ _SYSTEM = shlex.split(
 # root outside), and /dev would hold files without a limit.
 _SEALED = ("--remount-ro", "/proc", "--remount-ro", "/dev")
 _ROOT_LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
-_SHOWN = (Path("/usr"), Path("/opt"))
 _SYSTEM_FOLDERS = (
     *("/usr", "/etc", "/opt", "/proc", "/dev", "/sys", "/run", "/boot", "/var", HOME),
     *("/tmp", "/var/tmp", "/var/run"),  # noqa: S108 - compared with, never written to
@@ -165,16 +163,11 @@ def _objects(room: Room) -> list[str]:
 
 
 def _tools(room: Room) -> list[str]:
-    options: list[str] = []
-    for tool in room.tools:
-        if not tool.is_dir():
-            raise SandboxUnavailable(f"confining a command: the tool folder {tool} is missing")
-        for folder in (tool, *_base_prefix(tool)):
-            if _is_home(folder):
-                raise SandboxUnavailable(f"confining a command: {folder} is a home folder")
-            if not any(folder.is_relative_to(shown) for shown in _SHOWN):
-                options += ["--ro-bind", str(folder.resolve()), _apart(room, folder)]
-    return options
+    return [
+        part
+        for real, place in tools.folders(room)
+        for part in ("--ro-bind", str(real), _apart(room, place))
+    ]
 
 
 def _apart(room: Room, folder: Path) -> str:
@@ -183,24 +176,3 @@ def _apart(room: Room, folder: Path) -> str:
     if not folder.is_absolute() or any(place.is_relative_to(folder) for place in covered):
         raise SandboxUnavailable(f"confining a command: {folder} would hide other folders")
     return str(folder)
-
-
-def _base_prefix(tool: Path) -> list[Path]:
-    """The interpreter behind a virtual environment (`home = …/bin` in pyvenv.cfg)."""
-    try:
-        config = (tool / "pyvenv.cfg").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return []
-    found = re.search(r"^home\s*=\s*(/.*?)\s*$", config, re.MULTILINE)
-    prefix = Path(found[1]).parent if found else Path("/")
-    if not (prefix / "bin").is_dir() or not (prefix / "lib").is_dir():
-        raise SandboxUnavailable(f"confining a command: {tool}/pyvenv.cfg: home is no interpreter")
-    return [prefix]
-
-
-def _is_home(folder: Path) -> bool:
-    real = folder.resolve()
-    homes = {Path(entry.pw_dir) for entry in pwd.getpwall() if entry.pw_dir.count("/") > 1}
-    return (
-        real == Path("/root") or real.name == ".local" or real in homes or (real / ".ssh").exists()
-    )

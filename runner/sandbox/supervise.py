@@ -16,6 +16,7 @@ from runner.sandbox import processes
 from runner.sandbox.contract import Limits
 
 _TICK_S = 0.05
+_GROWING_TICK_S = 0.005
 _DRAIN_S = 1.0
 _CHUNK_BYTES = 1 << 16
 
@@ -56,6 +57,8 @@ class Supervisor:
         self._cancelled = cancelled
         self._deadline = time.monotonic() + limits.timeout_s
         self._next_check = 0.0
+        self._count = 0
+        self._growing = False
 
     def run(self, output: int) -> Ending:
         """`output` is the read end of the pipe that the command writes to."""
@@ -76,7 +79,7 @@ class Supervisor:
 
     def _watch(self, selector: selectors.BaseSelector, output: int, ended: int) -> str:
         while True:
-            ready = {key.fd for key, _ in selector.select(_TICK_S)}
+            ready = {key.fd for key, _ in selector.select(self._tick())}
             if output in ready:
                 self._read(selector, output)
             if ended in ready:
@@ -104,12 +107,19 @@ class Supervisor:
         if now < self._next_check:
             return ""
         reason = "cancelled" if self._cancelled() else self._excess()
-        # A look at many processes takes a while: it may cost a tenth of the time, not more.
-        self._next_check = max(now + _TICK_S, now + 10 * (time.monotonic() - now))
+        # A look at many processes takes a while: it may cost a tenth of the time, not more,
+        # unless they multiply. They could double many times until the next look.
+        pause = max(_TICK_S, 10 * (time.monotonic() - now))
+        self._next_check = now if self._growing else now + pause
         return reason
+
+    def _tick(self) -> float:
+        return _GROWING_TICK_S if self._growing else _TICK_S
 
     def _excess(self) -> str:
         members = self._tree.members(at_most=self._limits.processes)
+        self._growing = len(members) > self._count
+        self._count = len(members)
         if len(members) > self._limits.processes:
             return "processes"
         limit = self._limits.memory_bytes

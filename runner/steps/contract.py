@@ -70,11 +70,14 @@ class Context:
 
 
 class StepType(ABC):
-    """A kind of step. `idempotent` ones are done again after a crash; others wait for a person."""
+    """A kind of step. `idempotent` ones are done again after a crash; others wait for a person.
+
+    How many approvals a type needs is the policy's word alone; one that no rule and no default
+    names needs one.
+    """
 
     name: ClassVar[str]
     model: ClassVar[type[BaseModel]]
-    approvals: ClassVar[int]
     idempotent: ClassVar[bool]
 
     @abstractmethod

@@ -57,7 +57,6 @@ def pin(before: bytes | None) -> str:
 class EditFile(StepType):
     name = "edit_file"
     model: ClassVar = EditFileInput
-    approvals = 1
     idempotent = True
 
     def preview(self, given: EditFileInput, read: Reader) -> Preview:

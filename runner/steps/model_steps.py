@@ -19,7 +19,6 @@ def prompt(context: Context, given: ModelInput) -> str:
 
 class ModelStep(StepType):
     model: ClassVar = ModelInput
-    approvals = 0
     idempotent = True
 
     def preview(self, given: ModelInput, read: Reader) -> Preview:  # noqa: ARG002  # the contract's

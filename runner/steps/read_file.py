@@ -13,7 +13,6 @@ from runner.steps.contract import Context, Failure, Output, Preview, Reader, Ste
 class ReadFile(StepType):
     name = "read_file"
     model: ClassVar = ReadFileInput
-    approvals = 0
     idempotent = True
 
     def preview(self, given: ReadFileInput, read: Reader) -> Preview:

@@ -7,25 +7,30 @@ from typing import ClassVar
 from runner.core.plan import RunCommandInput
 from runner.steps.contract import Context, Output, Preview, Reader, StepType
 
+MAY_READ = "may read"
+
 
 class RunCommand(StepType):
     name = "run_command"
     model: ClassVar = RunCommandInput
-    approvals = 1
     idempotent = False
 
     def preview(self, given: RunCommandInput, read: Reader) -> Preview:  # noqa: ARG002  # the contract's
         details = [
             ("command", given.command),
             ("in", given.working_dir),
-            ("reads", ", ".join(given.reads) or "anything in the workspace"),
-            ("writes", ", ".join(given.writes) or "nothing"),
-            ("contacts", ", ".join(given.network) or "nobody"),
+            (MAY_READ, "the workspace, system folders (/usr, /etc, /opt)"),
+            ("may write", ", ".join(given.writes) or "nothing"),
+            ("may contact", ", ".join(given.network) or "nobody"),
             ("time limit", f"{given.timeout_s} s"),
         ]
+        if given.reads:
+            details.insert(3, ("must exist", ", ".join(given.reads)))
         if given.env:
             details.append(("env", " ".join(f"{key}={val}" for key, val in given.env.items())))
-        return Preview(line=given.command.splitlines()[0], details=details)
+        first, *rest = given.command.splitlines()
+        line = f"{first} [and {len(rest)} more lines]" if rest else first
+        return Preview(line=line, details=details)
 
     def execute(self, context: Context, given: RunCommandInput) -> Output:
         return context.command(given)

@@ -12,7 +12,8 @@ from runner.core.run import (
     chain_problems,
     check_transition,
 )
-from runner.core.values import parse_time, usd
+from runner.core.values import parse_time
+from runner.verbs import recording
 from runner.verbs.audit_shape import Link, Walk
 from runner.verbs.evidence import PlanAt
 
@@ -150,14 +151,8 @@ def _check_end(walk: Walk, link: Link, plan: PlanAt) -> None:
     if link.record.plan_digest != plan.file.digest:
         walk.add("digest_differs", link.file.name, "its plan digest is not that of the plan")
     cost = run.cost
-    wanted = {
-        "cost_usd": usd(cost.usd),
-        "input_tokens": cost.input_tokens,
-        "output_tokens": cost.output_tokens,
-        "calls": cost.calls,
-        "unpriced": cost.unpriced,
-    }
-    said = (link.record.model_extra or {}).get("total")
+    wanted = recording.total_block(cost)
+    said = link.record.total.model_dump() if link.record.total else None
     if said != wanted:
         walk.add("cost_differs", link.file.name, f"its total is {said}; the records give {wanted}")
 

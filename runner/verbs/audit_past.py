@@ -12,22 +12,25 @@ from runner.core.policy import PLANS_FOLDER
 from runner.core.run import RUN_FILE, RecordFile
 from runner.git import graph, refs
 from runner.git.graph import Change, Graph, Touch
-from runner.git.objects import Commit, ObjectStore
+from runner.git.objects import FOLDER, Commit, ObjectStore
 from runner.project import Authority, Project
 from runner.verbs import evidence, runs
 from runner.verbs.audit_findings import Findings
 from runner.verbs.evidence import PlanAt
+from runner.verbs.runs import NUMBER
 
 PLAN_REF = re.compile(
     r"^refs/(?:heads|remotes/[^/]+|planlock/home/heads)/plan/(?P<plan>[a-z0-9-]+)$"
 )
 SEEN_REF = re.compile(
-    r"^refs/planlock/seen/(?:plan|run)/(?P<plan>[a-z0-9-]+)(?:/(?P<run>[1-9][0-9]*))?$"
+    rf"^refs/planlock/seen/(?:plan|run)/(?P<plan>[a-z0-9-]+)(?:/(?P<run>{NUMBER}))?$"
 )
-LEASE_REF = re.compile(r"^refs/planlock/leases/(?P<plan>[a-z0-9-]+)/(?P<run>[1-9][0-9]*)$")
+LEASE_REF = re.compile(rf"^refs/planlock/leases/(?P<plan>[a-z0-9-]+)/(?P<run>{NUMBER})$")
 RECORDED = re.compile(
-    r"^plans/(?P<plan>[a-z0-9-]+)/(?:(?P<approval>approvals/)|runs/(?P<run>[1-9][0-9]*)/)"
+    rf"^plans/(?P<plan>[a-z0-9-]+)/(?:(?P<approval>approvals/)|runs/(?P<run>{NUMBER})/)"
 )
+
+NO_RUN = re.compile(r"^refs/(?:heads/planlock|tags/planlock-run)/[a-z0-9-]+/[0-9]+$")
 
 RunName = tuple[str, int]
 
@@ -153,11 +156,11 @@ class Past:
 
 def read(project: Project, trusted: Authority, found: Findings) -> Past:
     """Read refs and graph; a ref whose history is broken becomes a finding and is left out."""
-    known = {
-        ref: oid
-        for ref, oid in sorted(refs.under(project.git_dir, "refs/").items())
-        if PLAN_REF.match(ref) or runs.RUN_REF.match(ref)
-    }
+    everything = sorted(refs.under(project.git_dir, "refs/").items())
+    known = {ref: oid for ref, oid in everything if PLAN_REF.match(ref) or runs.RUN_REF.match(ref)}
+    for ref, _ in everything:
+        if NO_RUN.match(ref) and ref not in known:
+            found.add("unreadable", ref, f"run numbers go from 1 to {runs.LAST_NUMBER}")
     tips = sorted({trusted.commit, *known.values()})
     try:
         whole = graph.load(project.git_dir, tips)
@@ -167,7 +170,29 @@ def read(project: Project, trusted: Authority, found: Findings) -> Past:
     for ref in [ref for ref, oid in known.items() if oid not in whole]:
         found.add("unreadable", ref, "it names no commit")
         del known[ref]
-    return Past(project=project, trusted=trusted, found=found, refs=known, graph=whole)
+    past = Past(project=project, trusted=trusted, found=found, refs=known, graph=whole)
+    _check_objects(past)
+    return past
+
+
+def _check_objects(past: Past) -> None:
+    """Read the commits and folders that git is asked about: git does not compare them with ids."""
+    seen: set[str] = set()
+    for commit in past.graph.parents:
+        with past.found.reading(f"commit {commit[:12]}"):
+            top = past.commit(commit).tree
+            plans = past.store.entry(top, PLANS_FOLDER)
+            if plans is not None and plans.mode == FOLDER:
+                _check_folders(past.store, plans.oid, seen)
+
+
+def _check_folders(store: ObjectStore, tree: str, seen: set[str]) -> None:
+    if tree in seen:
+        return
+    for entry in store.tree(tree).values():
+        if entry.mode == FOLDER:
+            _check_folders(store, entry.oid, seen)
+    seen.add(tree)
 
 
 def _sound(project: Project, known: dict[str, str], found: Findings) -> Iterator[tuple[str, str]]:

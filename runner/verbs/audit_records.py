@@ -40,17 +40,16 @@ def _deleted(past: Past, kind: str, touch: Touch, versions: dict[str, dict[str, 
 
 def check_numbers(past: Past) -> None:
     """Runs are numbered without gaps, and each one mentioned anywhere is on a branch or tag."""
-    mentioned = past.mentioned()
-    highest: dict[str, int] = {}
-    for plan, run in mentioned:
-        highest[plan] = max(run, highest.get(plan, 0))
-    for plan, last in sorted(highest.items()):
-        for run in range(1, last + 1):
-            if (plan, run) in past.run_refs:
-                continue
-            lies = f"{run_folder(plan, run)}/{RUN_FILE}"
-            seen = f"{lies} was committed" if (plan, run) in mentioned else f"there is run {last}"
+    last: dict[str, int] = {}
+    for plan, run in sorted(past.mentioned()):
+        first = last.get(plan, 0) + 1
+        if first < run:
+            gap = f"{plan}/{first}" if first == run - 1 else f"{plan}/{first} to {plan}/{run - 1}"
+            past.found.add("run_missing", gap, f"no branch and no tag, but there is run {run}")
+        if (plan, run) not in past.run_refs:
+            seen = f"{run_folder(plan, run)}/{RUN_FILE} was committed"
             past.found.add("run_missing", f"{plan}/{run}", f"no branch and no tag, but {seen}")
+        last[plan] = run
 
 
 def check_leases(past: Past, name: RunName, recorded: set[tuple[str, int]]) -> None:

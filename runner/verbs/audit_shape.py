@@ -21,7 +21,7 @@ from runner.core.run import (
 from runner.core.values import parse_time
 from runner.git import sshsig, trailers
 from runner.git.graph import Change
-from runner.git.objects import EXECUTABLE, FILE, Commit, Entry
+from runner.git.objects import EXECUTABLE, FILE, LINK, Commit, Entry
 from runner.git.sshsig import BadSignature
 from runner.verbs import evidence, recording
 from runner.verbs.audit_approvals import Ballots
@@ -251,8 +251,8 @@ def _check_changes(of: Walk, link: Link, outside: Mapping[str, Change]) -> None:
 def _digest(of: Walk, entry: Entry | None) -> str | None:
     if entry is None:
         return None
-    if entry.mode not in {FILE, EXECUTABLE}:
-        raise GitError(f"reading {entry.oid}: mode {entry.mode} is no regular file")
+    if entry.mode not in {FILE, EXECUTABLE, LINK}:
+        raise GitError(f"reading {entry.oid}: mode {entry.mode} is neither file nor link")
     return digest_bytes(of.past.store.blob(entry.oid))
 
 

@@ -3,61 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal
 
-from runner.core import approval, gate, ids
-from runner.core.approval import NAMESPACE, Approval, Vote
-from runner.core.documents import dump
-from runner.core.errors import LedgerError, Reason, Refused, UsageError
+from runner.core import approval, gate
+from runner.core.approval import NAMESPACE, Vote
+from runner.core.errors import Reason, Refused, UsageError
 from runner.core.gate import Question
 from runner.core.plan import typed_input
 from runner.core.policy import judge_step
-from runner.core.run import RunFile, digest_bytes, plan_folder
-from runner.core.values import parse_duration, time_text
+from runner.core.run import RunFile, statuses
 from runner.project import Authority, Project
-from runner.verbs import evidence, ledger_sync, runs
+from runner.verbs import evidence, runs
 from runner.verbs import plan_branch as branches
+from runner.verbs.decision_record import Decided, Wish, record_value, write_decision
 from runner.verbs.evidence import Evidence, PlanAt
-
-Kind = Literal["approve", "reject", "withdraw"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """What the caller asks for; empty `steps` means all that the decision can be about."""
-
-    decision: Kind
-    steps: Sequence[str] = ()
-    reason: str = ""
-    expires: str = ""
-    max_usd: str = ""
-    max_runs: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decided:
-    """The record that was written, its digest, and the commit that added it."""
-
-    decision: Kind
-    plan: str
-    approver: str
-    steps: tuple[str, ...]
-    skipped: tuple[str, ...]
-    id: str
-    digest: str
-    commit: str
-    expires_at: str
-    supersedes: int
-    push_command: str
 
 
 def decide(project: Project, plan_id: str, wish: Wish) -> Decided:
     """Write, sign and commit a decision; raises Refused with reasons where it could not count."""
     project.home.fetch(plan_id)
     plan = evidence.find_plan(project, plan_id)
+    _check_digest(plan, wish.digest)
     now = project.world.now()
     onto = branches.local_tip(project, plan_id) or plan.commit
     found = evidence.gather(project, plan, now=now, extra_tips=[onto])
@@ -74,13 +41,24 @@ def decide(project: Project, plan_id: str, wish: Wish) -> Decided:
     replaced = _replaced(wish, mine, plan, steps)
     skipped: tuple[str, ...] = ()
     if wish.decision == "approve":
-        skipped = _skipped(_without(question, replaced), plan, run)
+        skipped = _skipped(question, plan, run, replaced)
         steps = _approvable(plan, wish, steps, skipped)
-    value = _record(project, plan, found.authority, wish, approver=approver, now=now)
+    value = record_value(project, plan, found.authority, wish, approver=approver, now=now)
     value["steps"] = {name: plan.file.digests[_index(plan, name)] for name in steps}
     value["skipped"] = list(skipped)
     value["supersedes"] = sorted(vote.digest for vote in replaced)
-    return _commit(project, plan, _ordered(value), onto=onto)
+    return write_decision(project, plan, value, onto=onto)
+
+
+def _check_digest(plan: PlanAt, wanted: str) -> None:
+    """Refuse to sign another plan than the one that was reviewed."""
+    if not plan.file.digest.startswith(wanted):
+        reason = Reason(
+            code="digest_differs",
+            message=f"the plan's digest is {plan.file.digest}, not {wanted}",
+            fix=f"look at it again: planlock show {plan.id}",
+        )
+        raise Refused(f"plan {plan.id} is not the one that was reviewed", reasons=(reason,))
 
 
 def _approver(project: Project, authority: Authority, now: datetime) -> str:
@@ -201,10 +179,6 @@ def _applies(about: Mapping[str, str], plan: PlanAt) -> bool:
     return any(about.get(name) == digest for name, digest in pairs)
 
 
-def _without(question: Question, gone: Sequence[Vote]) -> Question:
-    return replace(question, votes=[vote for vote in question.votes if vote not in gone])
-
-
 def _approvable(
     plan: PlanAt, wish: Wish, steps: Sequence[str], skipped: Sequence[str]
 ) -> list[str]:
@@ -221,21 +195,24 @@ def _approvable(
     return left
 
 
-def _skipped(question: Question, plan: PlanAt, run: RunFile | None) -> tuple[str, ...]:
-    """Steps left out so far in the open run, and those that a standing reject will leave out."""
-    done = set(run.skipped()) if run else set()
-    recorded = {name for name in plan_ids(plan) if run and run.latest(name)}
-    for number, name in enumerate(plan_ids(plan)):
-        if name in recorded:
-            continue
-        context = gate.context_of(_at(question, number))
-        if approval.rejected_by(question.votes, question.policy.policy, context):
-            done.add(name)
-    return tuple(name for name in plan_ids(plan) if name in done)
+def _skipped(
+    question: Question, plan: PlanAt, run: RunFile | None, replaced: Sequence[Vote]
+) -> tuple[str, ...]:
+    """Steps left out so far in the open run, and those that a reject in force will leave out.
 
-
-def _at(question: Question, step: int) -> Question:
-    return replace(question, step=step)
+    `replaced` are decisions that the one being made takes the place of.
+    """
+    names = plan_ids(plan)
+    recorded = statuses(run, names) if run else {}
+    done = {name for name, status in recorded.items() if status == "skipped"}
+    for number, name in enumerate(names):
+        if recorded.get(name) not in {"completed", "skipped"}:
+            context = gate.context_of(replace(question, step=number))
+            in_force = approval.standing(question.votes, context)
+            left = [vote for vote in in_force if vote not in replaced]
+            if approval.rejected_by(left, question.policy.policy, context):
+                done.add(name)
+    return tuple(name for name in names if name in done)
 
 
 def plan_ids(plan: PlanAt) -> list[str]:
@@ -244,105 +221,3 @@ def plan_ids(plan: PlanAt) -> list[str]:
 
 def _index(plan: PlanAt, name: str) -> int:
     return plan_ids(plan).index(name)
-
-
-def _record(  # noqa: PLR0913  # a record has these parts
-    project: Project,
-    plan: PlanAt,
-    authority: Authority,
-    wish: Wish,
-    *,
-    approver: str,
-    now: datetime,
-) -> dict[str, Any]:
-    value: dict[str, Any] = {
-        "version": 1,
-        "id": ids.ulid(int(now.timestamp() * 1000), project.world.random(ids.RANDOM_BYTES)),
-        "decision": wish.decision,
-        "plan": plan.id,
-        "repository": authority.policy.repository,
-        "execution": authority.policy_file.execution,
-        "approver": approver,
-        "made_at": time_text(now),
-    }
-    if wish.decision == "approve":
-        if expires := _expires(wish, authority, now):
-            value["expires_at"] = expires
-        limits = {"usd": wish.max_usd, "runs": wish.max_runs}
-        if any(limits.values()):
-            value["limits"] = {name: bound for name, bound in limits.items() if bound}
-    if wish.reason:
-        value["reason"] = wish.reason
-    return value
-
-
-def _expires(wish: Wish, authority: Authority, now: datetime) -> str:
-    term = authority.policy.approvals_expire_after
-    ends = [now + parse_duration(each) for each in (wish.expires, term) if each]
-    return time_text(min(ends)) if ends else ""
-
-
-ORDER = [
-    "version",
-    "id",
-    "decision",
-    "plan",
-    "repository",
-    "steps",
-    "skipped",
-    "execution",
-    "approver",
-    "supersedes",
-    "made_at",
-    "expires_at",
-    "limits",
-    "reason",
-]
-
-
-def _ordered(value: dict[str, Any]) -> dict[str, Any]:
-    return {name: value[name] for name in ORDER if name in value}
-
-
-def _commit(project: Project, plan: PlanAt, value: dict[str, Any], *, onto: str) -> Decided:
-    data = dump(value)
-    armored = project.person.sign(data, namespace=NAMESPACE)
-    record = approval.build(value, file=value["id"])
-    path = f"{plan_folder(plan.id)}/approvals/{value['id']}.yaml"
-    commit = branches.commit_files(
-        project,
-        plan.id,
-        {path: data, f"{path}.sig": armored},
-        onto=[onto],
-        tree=project.store.commit(onto).tree,
-        subject=f"planlock: {value['decision']} {plan.id}",
-        pairs=[
-            ("Plan", plan.id),
-            ("Plan-Digest", plan.file.digest),
-            ("Decision", value["decision"]),
-            ("Approver", value["approver"]),
-        ],
-    )
-    _to_ledger(project, record, digest_bytes(data))
-    return Decided(
-        decision=value["decision"],
-        plan=plan.id,
-        approver=value["approver"],
-        steps=tuple(value["steps"]),
-        skipped=tuple(value["skipped"]),
-        id=value["id"],
-        digest=digest_bytes(data),
-        commit=commit,
-        expires_at=value.get("expires_at", ""),
-        supersedes=len(value["supersedes"]),
-        push_command=branches.push_command(project, plan.id),
-    )
-
-
-def _to_ledger(project: Project, record: Approval, digest: str) -> None:
-    """Write the decision's row; without a working ledger it catches up when next opened."""
-    vote = Vote(
-        record=record, digest=digest, principal=record.approver, assurance="key", current=True
-    )
-    with suppress(LedgerError):
-        ledger_sync.put_votes(project, [vote])

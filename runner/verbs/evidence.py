@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,11 +17,14 @@ from runner.core.gate import Provenance, SoFar
 from runner.core.plan import PlanFile
 from runner.core.run import RunFile, digest_bytes, plan_branch, plan_folder
 from runner.git import history, refs, sshsig
-from runner.git.objects import FOLDER, Commit, ObjectStore
+from runner.git.objects import FILE, FOLDER, Commit, ObjectStore
 from runner.git.refs import ZERO
 from runner.git.sshsig import BadSignature
 from runner.project import Authority, Project
 from runner.verbs import runs
+
+# A ULID (runner/core/ids.py), as `approve` names its records.
+_APPROVAL_FILE = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}\.yaml(\.sig)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +72,9 @@ def _plan_hint(project: Project, plan: str) -> str:
     local = refs.read(project.git_dir, plan_branch(plan))
     if project.home.url and local:
         return f"git push {project.home.url} {plan_branch(plan)}"
+    root = project.repository.work_tree
+    if root is not None and (root / plan_path(plan)).is_file():
+        return f"planlock propose {plan}"
     known = sorted(
         ref.removeprefix("refs/heads/plan/")
         for ref in refs.under(project.git_dir, "refs/heads/plan/")
@@ -256,7 +263,7 @@ def _strays(project: Project, plan: PlanAt, base: str) -> list[Reason]:
     changed = history.changed_paths(
         project.git_dir, store.commit(base).tree, store.commit(plan.commit).tree
     )
-    strays = sorted(path for path in changed if not _may_differ(plan, path))
+    strays = sorted(path for path, mode in changed.items() if not _may_differ(plan, path, mode))
     if not strays:
         return []
     names = ", ".join(strays[:5]) + (", …" if len(strays) > 5 else "")
@@ -265,14 +272,16 @@ def _strays(project: Project, plan: PlanAt, base: str) -> list[Reason]:
     return [Reason(code="stale", message=message, fix=fix)]
 
 
-def _may_differ(plan: PlanAt, path: str) -> bool:
-    """Whether a path is the plan or an approval of it, or lies where the trusted ref governs."""
+def _may_differ(plan: PlanAt, path: str, mode: str) -> bool:
+    """Whether a path is the plan or an approval of it, or lies where the trusted ref governs.
+
+    A link, a program or a name of another shape beside them would reach the commands.
+    """
     if not plan.on_branch:
         return path.startswith("plans/")
-    folder = plan_folder(plan.id)
-    return path == plan_path(plan.id) or (
-        path.startswith(f"{folder}/approvals/") and path.endswith((".yaml", ".yaml.sig"))
-    )
+    folder, _, name = path.rpartition("/")
+    is_approval = folder == f"{plan_folder(plan.id)}/approvals" and _APPROVAL_FILE.fullmatch(name)
+    return (path == plan_path(plan.id) or bool(is_approval)) and mode in {FILE, history.GONE}
 
 
 def so_far(run: RunFile | None, others: Iterable[RunFile], number: int) -> SoFar:

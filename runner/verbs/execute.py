@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 from runner.core.errors import (
     AuthorityRefused,
     BranchBusy,
     PlanlockError,
     Reason,
-    Refused,
-    SandboxUnavailable,
     UsageError,
 )
 from runner.core.gate import Answer, Decision, Question, decide
@@ -28,13 +25,12 @@ from runner.core.values import time_text, usd
 from runner.git import history
 from runner.git.worktree import WorkTree
 from runner.project import Project
-from runner.sandbox.commands import find_backend
 from runner.sandbox.contract import Backend
 from runner.steps import registry
 from runner.verbs import (
     evidence,
-    ledger_sync,
     performing,
+    preparing,
     publishing,
     recording,
     runs,
@@ -232,7 +228,7 @@ def _one(held: Session, number: int, options: Options) -> Stop | None:
         _skip(held, number, found, decision)
         return None
     reasons = decision.reasons if decision.answer is Answer.REFUSED else ()
-    backend, more = _prepare(held, question, decision) if not reasons else (None, ())
+    backend, more = preparing.prepare(held, question, decision) if not reasons else (None, ())
     if reasons or more:
         return _wait(held, number, (*reasons, *more))
     return _perform(held, number, found, question, decision, backend)
@@ -311,48 +307,6 @@ def _changed_recorded_steps(held: Session, found: Evidence) -> list[str]:
     return list(dict.fromkeys(step.id for step in recorded if names.get(step.id) != step.digest))
 
 
-def _prepare(
-    held: Session, question: Question, decision: Decision
-) -> tuple[Backend | None, tuple[Reason, ...]]:
-    """Find the step's type, a sandbox for a command, money for a question; else reasons."""
-    step = question.plan.plan.steps[question.step]
-    try:
-        registry.find(step.step_type, question.policy.policy.plugins)
-    except Refused as error:
-        return None, (Reason(code="plugin_not_allowed", message=error.message, fix=error.hint),)
-    if step.step_type == "run_command":
-        if step.input.get("network"):
-            message = "the step asks for a network, which this version cannot give a command"
-            reason = Reason(code="network_unavailable", message=message, fix="drop `network`")
-            return None, (reason,)
-        try:
-            return find_backend(question.policy.policy.sandbox.require), ()
-        except SandboxUnavailable as error:
-            return None, (Reason(code=error.code, message=error.message, fix=error.hint),)
-    return None, _money_reasons(held, question, decision)
-
-
-def _money_reasons(held: Session, question: Question, decision: Decision) -> tuple[Reason, ...]:
-    price = _price(held, question.plan.plan.steps[question.step])
-    if price == 0:
-        return ()
-    left = ledger_sync.money_left(held.project, question.policy.policy, held.now())
-    bounds = [each for each in (decision.money, left) if each is not None]
-    if bounds and price > min(bounds):
-        message = (
-            f"the step may cost {usd(price)} USD; {usd(max(min(bounds), Decimal(0)))} are left"
-        )
-        return (Reason(code="budget_exceeded", message=message, fix="raise the budget by review"),)
-    return ()
-
-
-def _price(held: Session, step: Step) -> Decimal:
-    instruction = step.input.get("instruction")
-    if step.step_type not in {"analyze", "summarize"} or not isinstance(instruction, str):
-        return Decimal(0)
-    return held.project.model.price(instruction)
-
-
 def _perform(  # noqa: PLR0913, PLR0917  # the parts of one execution
     held: Session,
     number: int,
@@ -367,7 +321,7 @@ def _perform(  # noqa: PLR0913, PLR0917  # the parts of one execution
     check_transition(latest.status if latest else "pending", "running")
     seconds = performing.expected_seconds(typed_input(step))
     gate = recording.gate_block(found, decision)
-    price = usd(_price(held, step))
+    price = usd(preparing.price(held, step))
     started = held.intend(gate, step=step.id, attempt=attempt, seconds=seconds, usd=price)
     held.tell("step_started", step=number, text=step.description)
     performer = Performer(held, step, question=question, decision=decision)
@@ -415,7 +369,6 @@ def _skip(held: Session, number: int, found: Evidence, decision: Decision) -> No
 
 def _close(held: Session) -> Stop:
     now = time_text(held.now())
-    cost = held.run.cost
     value = {
         "kind": "end",
         "started_at": now,
@@ -423,13 +376,7 @@ def _close(held: Session) -> Stop:
         "executor": recording.executor(),
         "status": "completed",
         "plan_digest": held.plan.file.digest,
-        "total": {
-            "cost_usd": usd(cost.usd),
-            "input_tokens": cost.input_tokens,
-            "output_tokens": cost.output_tokens,
-            "calls": cost.calls,
-            "unpriced": cost.unpriced,
-        },
+        "total": recording.total_block(held.run.cost),
     }
     publishing.publish_record(held, "end", value, {}, status="completed", number=None)
     if held.tree is not None:

@@ -43,7 +43,3 @@ def gone(holder: str) -> bool:
     if len(parts) != len(mine) or parts[:2] != mine[:2] or parts[1] == "unknown":
         return False
     return not parts[2].isdigit() or _started(int(parts[2])) != parts[3]
-
-
-def mine(holder: str) -> bool:
-    return holder == this_process()

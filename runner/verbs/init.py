@@ -6,10 +6,19 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.core.errors import FileAccessError, KeyNotFound, RepositoryUnsuitable, UsageError
+from runner import schemas
+from runner.core import validation
+from runner.core.errors import (
+    FileAccessError,
+    GitError,
+    KeyNotFound,
+    NotGoverned,
+    RepositoryUnsuitable,
+    UsageError,
+)
 from runner.core.policy import POLICY_PATH, SIGNERS_PATH
 from runner.git import home, signers
-from runner.git.home import LOCAL
+from runner.git.home import LOCAL, Home
 from runner.git.signing import generate_key
 from runner.git.sshsig import PublicKey
 from runner.project import Project
@@ -43,7 +52,10 @@ plugins: []
 
 @dataclass(frozen=True, kw_only=True)
 class Initialised:
-    """What init did; `written` and `kept` are paths, `commit_command` is empty if all is there."""
+    """What init did; `written` and `kept` are paths.
+
+    `commit_command` is empty if the trusted branch has both files as they are here.
+    """
 
     written: tuple[str, ...]
     kept: tuple[str, ...]
@@ -61,6 +73,8 @@ def init(project: Project, *, solo: bool, local: bool) -> Initialised:
         raise RepositoryUnsuitable(message, hint="run init in a clone and push")
     trusted_ref, url = _trusted(project, local=local)
     principal = _principal(project)
+    if solo:
+        _check_solo(work_tree)
     if not (work_tree / SIGNERS_PATH).exists():
         _person_key(project)  # looked for first, so that nothing is half-written without one
     key = _runner_key(project)
@@ -77,14 +91,45 @@ def init(project: Project, *, solo: bool, local: bool) -> Initialised:
         principal=principal,
         trusted_ref=trusted_ref,
         home=url or "this repository",
-        commit_command=_commit_command(written, trusted_ref, url),
+        commit_command=_commit_command(
+            _uncommitted(project, work_tree, trusted_ref, url), trusted_ref, url
+        ),
     )
 
 
-def _commit_command(written: tuple[str, ...], trusted_ref: str, url: str | None) -> str:
-    if not written:
+def _check_solo(work_tree: Path) -> None:
+    """Refuse `--solo` where a policy is there already and says otherwise."""
+    path = work_tree / POLICY_PATH
+    if not path.exists():
+        return
+    schema = schemas.load("policy")
+    _, found = validation.read_policy(_read(path), file=POLICY_PATH, schema=schema)
+    if not found.policy.self_approval:
+        message = f"--solo: {POLICY_PATH} is there already, with self_approval: false"
+        raise UsageError(message, hint=f"edit self_approval in {POLICY_PATH}, and commit it")
+
+
+def _uncommitted(
+    project: Project, work_tree: Path, trusted_ref: str, url: str | None
+) -> tuple[str, ...]:
+    """Which of the two files the trusted branch does not have as they are here."""
+    there = Home(git_dir=project.git_dir, url=url, trusted_ref=trusted_ref)
+    try:
+        there.fetch()
+        tree = project.store.commit(there.trusted()).tree
+    except (GitError, NotGoverned):
+        return POLICY_PATH, SIGNERS_PATH
+    return tuple(
+        path
+        for path in (POLICY_PATH, SIGNERS_PATH)
+        if project.store.file(tree, path) != _read(work_tree / path)
+    )
+
+
+def _commit_command(files: tuple[str, ...], trusted_ref: str, url: str | None) -> str:
+    if not files:
         return ""
-    command = f'git add {" ".join(written)} && git commit -m "Govern with planlock"'
+    command = f'git add {" ".join(files)} && git commit -m "Govern with planlock"'
     branch = trusted_ref.removeprefix("refs/heads/")
     return f"{command} && git push {url} HEAD:{branch}" if url else command
 
@@ -150,7 +195,7 @@ def _write_signers(
     project: Project, work_tree: Path, principal: str, runner_key: PublicKey
 ) -> tuple[str, bool]:
     path = work_tree / SIGNERS_PATH
-    old = path.read_bytes() if path.exists() else _header()
+    old = _read(path) if path.exists() else _header()
     data = signers.add_line(old, RUNNER_PRINCIPAL, RUNNER_NAMESPACES, runner_key)
     if not path.exists():
         data = signers.add_line(data, principal, PERSON_NAMESPACES, _person_key(project))
@@ -158,6 +203,13 @@ def _write_signers(
         return SIGNERS_PATH, False
     write_file(path, data)
     return SIGNERS_PATH, True
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FileAccessError(f"reading {path}: {error.strerror}") from error
 
 
 def _header() -> bytes:

@@ -25,6 +25,7 @@ class Entry:
     started_at: str
     ended_at: str
     approvers: tuple[str, ...]
+    reasons: tuple[str, ...]
     changes: tuple[str, ...]
     exit_code: int | None
     error: str
@@ -94,6 +95,7 @@ def _entry(each: RecordFile, commit: str) -> Entry:
         started_at=record.started_at,
         ended_at=record.ended_at,
         approvers=tuple(record.gate.approvers) if record.gate else (),
+        reasons=tuple(record.gate.reasons) if record.gate else (),
         changes=tuple(change.path for change in record.changes),
         exit_code=record.exit_code,
         error=error,

@@ -11,13 +11,16 @@ from runner.core import validation
 from runner.core.documents import dump
 from runner.core.errors import (
     FileAccessError,
+    KeyNotFound,
     NotGoverned,
     RepositoryUnsuitable,
+    SigningError,
     UsageError,
 )
 from runner.core.policy import POLICY_PATH, SIGNERS_PATH
 from runner.git import signers
 from runner.git.signing import SshSigner
+from runner.git.sshsig import PublicKey
 from runner.project import Project
 from runner.verbs.init import PERSON_NAMESPACES, signers_name, write_file
 from runner.verbs.propose import line_end
@@ -37,7 +40,7 @@ def add(project: Project, name: str, *, key: Path, roles: Sequence[str]) -> Pers
     work_tree = project.repository.work_tree
     if work_tree is None:
         raise RepositoryUnsuitable("editing plans/: this repository has no work tree")
-    public = SshSigner(key).public_key
+    public = _public_key(key, name)
     old_policy = _read(work_tree / POLICY_PATH)
     old_keys = _read(work_tree / SIGNERS_PATH)
     policy = _with_person(old_policy, name, roles)
@@ -49,6 +52,19 @@ def add(project: Project, name: str, *, key: Path, roles: Sequence[str]) -> Pers
             write_file(work_tree / path, new)
             changed.append(path)
     return PersonAdded(principal=name, fingerprint=public.fingerprint, changed=tuple(changed))
+
+
+def _public_key(key: Path, name: str) -> PublicKey:
+    try:
+        return SshSigner(key).public_key
+    except SigningError as error:
+        hint = "--key takes the file of a public SSH key, whose name ends in .pub"
+        raise UsageError(f"{key} holds no public key: {error.message}", hint=hint) from error
+    except KeyNotFound as error:
+        if key.exists():
+            raise
+        hint = f"{name} runs `planlock key new` and sends the file that ends in .pub"
+        raise KeyNotFound(error.message, hint=hint) from error
 
 
 def _read(path: Path) -> bytes:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from runner.core import gate, globs
 from runner.core.cost import Call
-from runner.core.errors import StaleInput, StepFailed, WorkspaceSecurityError
+from runner.core.errors import (
+    SandboxUnavailable,
+    StaleInput,
+    StepFailed,
+    WorkspaceSecurityError,
+)
 from runner.core.gate import Decision, Question
+from runner.core.paths import check_path, is_authority
 from runner.core.plan import RunCommandInput, Step, model_problems
-from runner.core.policy import judge_change
+from runner.core.policy import PLANS_FOLDER, judge_change
 from runner.core.run import Change, digest_bytes
 from runner.core.text import visible
 from runner.core.values import Strict, usd
@@ -25,10 +30,10 @@ from runner.sandbox import files
 from runner.sandbox.contract import Backend, Command, Limits, Outcome, Room
 from runner.steps import registry
 from runner.steps.contract import Context, Failure, Output, StepType
-from runner.verbs import recording
+from runner.verbs import recording, tools
 from runner.verbs.session import Session
 
-PLAIN_MOUNT = Path("/workspace")
+EDIT = "edit_file"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +60,7 @@ class Performer:
         self.tree: WorkTree = session.tree
         self.entries: dict[str, Entry | None] = {}
         self.transcripts: list[dict[str, Any]] = []
+        self.unapproved: Failure | None = None
 
     def perform(self, backend: Backend | None, progress: Callable[[bytes], None]) -> Performed:
         """Execute the step; failures of the step itself are in the output."""
@@ -80,12 +86,16 @@ class Performer:
         try:
             output = execute()
             self._check_limits(output)
+        except (StaleInput, StepFailed, SandboxUnavailable) as error:
+            output = _failed(error.code, error.message)
         except WorkspaceSecurityError as error:
+            output = _failed(f"workspace_{error.reason_code}", error.message)
+        if self.unapproved is not None:
+            # Also where a plugin went on in spite of the refusal.
+            output = replace(output, failure=self.unapproved)
+        if output.failure is not None:
             self.entries.clear()
-            return _failed(f"workspace_{error.reason_code}", error.message)
-        except (StaleInput, StepFailed) as error:
-            self.entries.clear()
-            return _failed(error.code, error.message)
+            output = replace(output, changes=())
         return output
 
     def _outputs(self) -> dict[str, str]:
@@ -105,7 +115,7 @@ class Performer:
         expect: str | None,
         mode: int | None,
     ) -> Change:
-        self._refuse_submodule(path)
+        self._refuse(path)
         change = workspace.write(path, content, expect=expect, mode=mode)
         git_mode = EXECUTABLE if change.mode & 0o100 else FILE
         entry = Entry(mode=git_mode, oid=self.session.project.store.write("blob", content))
@@ -120,11 +130,22 @@ class Performer:
         )
 
     def _remove(self, workspace: files.Workspace, path: str, expect: str | None) -> Change:
-        self._refuse_submodule(path)
+        self._refuse(path)
         change = workspace.delete(path, expect=expect)
         self.entries[path] = None
         self.tree.settle(path, None)
         return Change(path=path, before=change.before, after=None, mode=None)
+
+    def _refuse(self, path: str) -> None:
+        """Judge a path that a step asks to change; an edit's own path the gate judged already."""
+        self._refuse_submodule(path)
+        why = [] if self.step.step_type == EDIT else self._objections(check_path(path))
+        if is_authority(path):
+            why = [f"no step may change {PLANS_FOLDER}/"]
+        if why:
+            message = f"the step changes {path}, which needs more: {'; '.join(why)}"
+            self.unapproved = Failure(code="unapproved_change", message=visible(message))
+            raise StepFailed(message)
 
     def _refuse_submodule(self, path: str) -> None:
         if any(path == each or path.startswith(f"{each}/") for each in self.tree.submodules):
@@ -203,27 +224,16 @@ class Performer:
                 raise StaleInput(f"command input {glob!r}: no file matches it any more")
 
     def _room(self) -> Room:
-        repository = self.session.project.repository
+        project, repository = self.session.project, self.session.project.repository
         sandbox = self.question.policy.policy.sandbox
         return Room(
             workspace=self.tree.root,
-            mount_at=repository.work_tree or PLAIN_MOUNT,
+            mount_at=repository.work_tree or tools.PLAIN_MOUNT,
             read_only=(".git", "plans"),
             git_objects=(repository.objects,),
-            tools=tuple(self._tools(sandbox.tools, repository.work_tree)),
+            tools=tuple(tools.find(self.session, sandbox.tools)),
+            closed=tools.closed_folders(project),
         )
-
-    def _tools(self, names: Sequence[str], work_tree: Path | None) -> list[Path]:
-        """Those of the policy's tools that this machine has; a missing one is told."""
-        found = []
-        for name in names:
-            path = Path(name).expanduser()
-            path = path if path.is_absolute() else (work_tree or PLAIN_MOUNT) / path
-            if path.exists():
-                found.append(path)
-            else:
-                self.session.tell("note", text=f"sandbox.tools: {path} does not exist here")
-        return found
 
     def _unapproved(self, found: Sequence[Found], writes: Sequence[str]) -> Failure | None:
         for change in found:
@@ -232,15 +242,18 @@ class Performer:
                     code="unapproved_change",
                     message=f"the command changed {change.path}, which `writes` does not list",
                 )
-            verdict = judge_change(self.question.policy.policy, change.path)
-            lacking = gate.unmet(self.question, verdict.requirements, self.decision.approvals)
-            if verdict.denied or lacking:
-                why = "; ".join([*verdict.denied, *lacking])
+            why = self._objections(change.path)
+            if why:
                 return Failure(
                     code="unapproved_change",
-                    message=f"the command changed {change.path}, which needs more: {why}",
+                    message=f"the command changed {change.path}, which needs more: {'; '.join(why)}",
                 )
         return None
+
+    def _objections(self, path: str) -> list[str]:
+        verdict = judge_change(self.question.policy.policy, path)
+        lacking = gate.unmet(self.question, verdict.requirements, self.decision.approvals)
+        return [*verdict.denied, *lacking]
 
     def _keep(self, change: Found) -> Change:
         store = self.session.project.store
@@ -261,7 +274,7 @@ class Performer:
         earlier = [change for each in self.session.run.records for change in each.record.changes]
         every = [*earlier, *output.changes]
         files_changed = len({change.path for change in every})
-        size = sum(int(getattr(change, "size", 0)) for change in every)
+        size = sum(change.size for change in every)
         if output.changes and files_changed > limits.changed_files:
             raise StepFailed(
                 f"{files_changed} changed files; the policy allows {limits.changed_files}"

@@ -39,6 +39,15 @@ class Simulation:
     def certain(self, path: str | None) -> bool:
         return path is None or not any(globs.matches(glob, path) for glob in self._writes)
 
+    def may_match(self, glob: str) -> bool:
+        """Whether some file is, or an earlier command may have made one, that a pattern matches."""
+        if any(globs.overlaps(glob, each) for each in self._writes):
+            return True
+        there = {path for path, _ in self._store.walk(self._tree)} if self._tree else set()
+        for path, content in self._changed.items():
+            (there.discard if content is None else there.add)(path)
+        return any(globs.matches(glob, path) for path in there)
+
     def play(self, step: Step) -> StepPreview:
         """Preview one step and take over what it would change."""
         given = typed_input(step)

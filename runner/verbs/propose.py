@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from runner import schemas
 from runner.core import validation
 from runner.core.documents import Document
 from runner.core.errors import FileAccessError, InvalidDocument, KeyNotFound, NotFound, Problem
-from runner.core.plan import EditFileInput, PlanFile, typed_input
+from runner.core.plan import EditFileInput, PlanFile, RunCommandInput, typed_input
 from runner.core.run import plan_folder
 from runner.git.objects import FOLDER, Entry
 from runner.project import Authority, Project
@@ -156,15 +156,17 @@ def _pins(
             if given.replaces is None or (refresh and given.replaces != wanted):
                 pins[at] = wanted
                 step = step.model_copy(update={"input": {**step.input, "replaces": wanted}})  # noqa: PLW2901  # previewed with its new pin
+        if isinstance(given, RunCommandInput):
+            problems += _unread(document, number, given, simulation)
         played = simulation.play(step)
         if isinstance(given, EditFileInput) and played.preview.trouble and played.certain:
-            problems.append(_misfit(document, number, played.preview.trouble))
+            problems.append(_misfit(document, number, played.preview.trouble, given))
     if problems:
         raise InvalidDocument(problems)
     return pins
 
 
-def _misfit(document: Document, number: int, trouble: str) -> Problem:
+def _misfit(document: Document, number: int, trouble: str, given: EditFileInput) -> Problem:
     place = document.place(("steps", number, "input"))
     return Problem(
         file=document.file,
@@ -173,8 +175,28 @@ def _misfit(document: Document, number: int, trouble: str) -> Problem:
         path=f"steps[{number}].input",
         code="edit_misfit",
         message=trouble,
-        fix="correct the edit, or take new pins: planlock propose --refresh",
+        fix="write new_content or edits in its place"
+        if given.instruction is not None
+        else "correct the edit, or take new pins: planlock propose --refresh",
     )
+
+
+def _unread(
+    document: Document, number: int, given: RunCommandInput, simulation: Simulation
+) -> Iterator[Problem]:
+    """Inputs of a command that no file matches: the step would fail as stale."""
+    for position, glob in enumerate(given.reads):
+        if not simulation.may_match(glob):
+            place = document.place(("steps", number, "input", "reads", position))
+            yield Problem(
+                file=document.file,
+                line=place.line,
+                column=place.column,
+                path=f"steps[{number}].input.reads[{position}]",
+                code="reads_nothing",
+                message=f"no file matches {glob!r}, neither at base nor from the steps before",
+                fix="correct the pattern, or leave it out",
+            )
 
 
 def insert(document: Document, values: Mapping[Path_, str]) -> str:

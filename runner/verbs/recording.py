@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from runner import __version__
+from runner.core.cost import Total
 from runner.core.documents import dump
 from runner.core.gate import Decision
 from runner.core.run import Change, RecordedGate, RunFile, record_name
 from runner.core.text import visible
+from runner.core.values import usd
 from runner.git.objects import NewCommit
 from runner.git.trailers import Trailer
 from runner.project import Project
@@ -56,7 +58,18 @@ def change_block(change: Change) -> dict[str, Any]:
         "before": change.before,
         "after": change.after,
         "mode": change.mode,
-        "size": getattr(change, "size", 0),
+        "size": change.size,
+    }
+
+
+def total_block(cost: Total) -> dict[str, Any]:
+    """What a run cost, for its closing record."""
+    return {
+        "cost_usd": usd(cost.usd),
+        "input_tokens": cost.input_tokens,
+        "output_tokens": cost.output_tokens,
+        "calls": cost.calls,
+        "unpriced": cost.unpriced,
     }
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from runner import schemas
 from runner.core import validation
-from runner.core.errors import GitError, NotFound
+from runner.core.errors import GitError, NotFound, RepositoryUnsuitable
 from runner.core.run import (
+    RECORD_FILE,
     RUN_FILE,
     RecordFile,
     RunFile,
@@ -22,11 +23,14 @@ from runner.git import refs
 from runner.git.objects import FOLDER, ObjectStore
 from runner.project import Project
 
+# One pushed ref must not make everybody count to a number that no run will ever have.
+LAST_NUMBER = 999_999
+NUMBER = "[1-9][0-9]{0,5}"
 RUN_REF = re.compile(
     r"^refs/(?:heads/planlock|tags/planlock-run|remotes/[^/]+/planlock)"
-    r"/(?P<plan>[a-z0-9-]+)/(?P<run>[1-9][0-9]*)$"
+    rf"/(?P<plan>[a-z0-9-]+)/(?P<run>{NUMBER})$"
 )
-RUN_NAME = re.compile(r"^(?P<plan>[a-z0-9-]+)/(?P<run>[1-9][0-9]*)$")
+RUN_NAME = re.compile(rf"^(?P<plan>[a-z0-9-]+)/(?P<run>{NUMBER})$")
 PREFIXES = ("refs/heads/planlock/", "refs/tags/planlock-run/", "refs/remotes/")
 
 
@@ -50,8 +54,8 @@ def load_run(store: ObjectStore, commit: str, plan: str, run: int) -> RunFile:
 
 
 def _record_order(name: str) -> tuple[int, str]:
-    number = name.partition("-")[0]
-    return (int(number) if number.isdigit() else 0, name)
+    found = RECORD_FILE.match(name)
+    return (int(found["number"]) if found else 0, name)
 
 
 def load_record(store: ObjectStore, oid: str, path: str) -> RecordFile:
@@ -73,10 +77,19 @@ def of_plan(project: Project, plan: str) -> dict[int, str]:
 
 
 def next_number(project: Project, plan: str) -> int:
-    """The number of the next run; a lease keeps that of a run whose branch somebody deleted."""
+    """The number of the next run; a lease keeps that of a run whose branch somebody deleted.
+
+    Raises RepositoryUnsuitable after the last one that there can be.
+    """
     prefix = lease_ref(plan, 0)[:-1]
-    leased = [ref.removeprefix(prefix) for ref in refs.under(project.git_dir, prefix)]
-    return max([0, *of_plan(project, plan), *(int(each) for each in leased if each.isdigit())]) + 1
+    names = [ref.removeprefix(prefix) for ref in refs.under(project.git_dir, prefix)]
+    leased = [int(name) for name in names if re.fullmatch(NUMBER, name)]
+    number = max([0, *of_plan(project, plan), *leased]) + 1
+    if number > LAST_NUMBER:
+        message = f"numbering a run of {plan}: some ref is of run {LAST_NUMBER}, the last there is"
+        hint = f"git for-each-ref 'refs/**/{plan}/{LAST_NUMBER}'"
+        raise RepositoryUnsuitable(message, hint=hint)
+    return number
 
 
 def every(project: Project) -> Iterator[tuple[str, int, str, str]]:

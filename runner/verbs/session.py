@@ -182,7 +182,7 @@ class Session:
             self.project.home.publish(moves, reason=reason)
         except BranchBusy as error:
             message = f"run {self.plan.id}/{self.number} is no longer ours: {error.message}"
-            raise RunHeld(message, hint=f"planlock log {self.plan.id}/{self.number}") from error
+            raise RunHeld(message, hint=f"planlock status {self.plan.id}") from error
 
 
 def load_others(project: Project, plan: str, number: int) -> tuple[RunFile, ...]:
@@ -211,7 +211,7 @@ def take_over(
         raise RunHeld(
             f"run {plan_id}/{number} is held by {old.holder} since {time_text(old.taken_at)}, "
             f"until {time_text(old.expires_at)}",
-            hint=f"planlock log {plan_id}/{number}",
+            hint=f"planlock status {plan_id}",
         )
     fresh = Lease(holder="", epoch=0, taken_at=now, expires_at=now)
     lease = replace(

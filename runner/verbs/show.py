@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from runner import schemas
@@ -11,8 +11,11 @@ from runner.core.errors import KeyNotFound, NotFound, NotGoverned
 from runner.core.plan import Plan, PlanFile, Step, typed_input
 from runner.core.policy import Policy, Verdict, judge_step
 from runner.core.text import unusual_characters, visible
+from runner.git.objects import ObjectStore
 from runner.project import Project
+from runner.steps.run_command import MAY_READ
 from runner.verbs import evidence, propose
+from runner.verbs.evidence import PlanAt
 from runner.verbs.preview import StepPreview, simulate, unified_diff
 
 
@@ -55,15 +58,25 @@ def show(project: Project, name: str) -> PlanView:
     """Render a plan by id (its branch, else the trusted ref) or a file by path."""
     file, commit, source = _find(project, name)
     policy, trusted = _policy(project)
-    base = file.plan.base
-    known = project.store.look_up(base) if base else None
-    tree = project.store.commit(known[0]).tree if known and known[1] == "commit" else None
+    tree = _base_tree(project.store, file.plan)
     played = simulate(project.store, tree, file.plan)
     views = [
         _view(number, item, file.digests[number], policy, has_base=tree is not None)
         for number, item in enumerate(played)
     ]
     return _plan_view(file.plan, file.digest, commit, source, trusted, views)
+
+
+def step_lines(store: ObjectStore, plan: PlanAt, names: Collection[str]) -> tuple[str, ...]:
+    """Say in a line each what these steps of a plan do."""
+    played = simulate(store, _base_tree(store, plan.file.plan), plan.file.plan)
+    shown = [(each.step, each.preview.line) for each in played if each.step.id in names]
+    return tuple(f"{step.id}  {step.step_type}  {visible(line)}" for step, line in shown)
+
+
+def _base_tree(store: ObjectStore, plan: Plan) -> str | None:
+    known = store.look_up(plan.base) if plan.base else None
+    return store.commit(known[0]).tree if known and known[1] == "commit" else None
 
 
 def _find(project: Project, name: str) -> tuple[PlanFile, str, str]:
@@ -120,11 +133,22 @@ def _view(
         line=visible(preview.line),
         description=visible(step.description),
         digest=digest,
-        details=tuple((key, visible(value)) for key, value in preview.details),
+        details=tuple((key, visible(value)) for key, value in _details(item, policy)),
         diff=tuple(diff),
-        needs=needs(step, policy) if policy else "no policy found",
+        needs=needs(step, policy) if policy else "unknown: no policy found",
         warnings=tuple(_warnings(item, has_base=has_base)),
     )
+
+
+def _details(item: StepPreview, policy: Policy | None) -> list[tuple[str, str]]:
+    """What the step type tells, and what the policy lets every command read."""
+    tools = policy.sandbox.tools if policy else ()
+    if item.step.step_type != "run_command" or not tools:
+        return list(item.preview.details)
+    more = f", sandbox.tools: {', '.join(tools)}"
+    return [
+        (key, value + more if key == MAY_READ else value) for key, value in item.preview.details
+    ]
 
 
 def needs(step: Step, policy: Policy) -> str:

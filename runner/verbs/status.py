@@ -5,18 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from runner.core.errors import Reason
+from runner.core.errors import Reason, Refused
 from runner.core.gate import Answer, Decision, Question, decide
-from runner.core.run import RunFile, run_status, statuses
+from runner.core.plan import Step
+from runner.core.run import Record, RunFile, lease_ref, run_status, statuses
+from runner.core.values import parse_time, time_text
+from runner.git import leases, refs
+from runner.git.leases import Lease
 from runner.project import Project
-from runner.verbs import evidence, runs
-from runner.verbs.evidence import Evidence
+from runner.steps import registry
+from runner.verbs import evidence, holder, runs
+from runner.verbs.evidence import Evidence, PlanAt
 from runner.verbs.show import needs
+
+UNDONE = frozenset({"failed", "interrupted"})
+UNTOLD = {
+    "failed": ("step_failed", "the step failed"),
+    "interrupted": ("interrupted", "the runner ended while the command was running"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepStatus:
-    """`status` is the run's, or `ready`, `waiting` or `rejected` where it has not run."""
+    """`status` is the run's, or `ready`, `waiting` or `rejected` where it has not run.
+
+    A command that had started under a runner that is gone is `interrupted`, recorded or not.
+    """
 
     number: int
     id: str
@@ -28,8 +42,17 @@ class StepStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Holder:
+    """The runner that holds the run now."""
+
+    name: str
+    since: str
+    until: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlanStatus:
-    """`run` is 0 where the plan has never run."""
+    """`run` is 0 where the plan has never run, `holder` None where no runner is at work."""
 
     plan: str
     goal: str
@@ -39,6 +62,7 @@ class PlanStatus:
     trusted: str
     run: int
     run_status: str
+    holder: Holder | None
     steps: tuple[StepStatus, ...]
 
 
@@ -62,7 +86,11 @@ def status(project: Project, plan_id: str) -> PlanStatus:
         ),
         now=project.world.now(),
     )
-    steps = tuple(_steps(question, found, run))
+    lease = _lease(project, plan_id, number) if run and not run.ended else None
+    held_by = _holder(project, run, lease)
+    held = held_by is not None
+    going = _going(project, plan, run, lease, held=held) if run and lease else {}
+    steps = tuple(_steps(question, found, run, going))
     return PlanStatus(
         plan=plan_id,
         goal=plan.file.plan.goal,
@@ -71,21 +99,64 @@ def status(project: Project, plan_id: str) -> PlanStatus:
         commit=plan.commit,
         trusted=str(found.authority),
         run=number,
-        run_status=_run_status(run, steps) if run else "",
+        run_status=_run_status(run, steps, held=held) if run else "",
+        holder=held_by,
         steps=steps,
     )
 
 
-def _steps(question: Question, found: Evidence, run: RunFile | None) -> list[StepStatus]:
+def _lease(project: Project, plan_id: str, number: int) -> Lease | None:
+    oid = refs.read(project.git_dir, lease_ref(plan_id, number))
+    return leases.read(project.store, oid) if oid else None
+
+
+def _holder(project: Project, run: RunFile | None, lease: Lease | None) -> Holder | None:
+    """Who holds the run, judged as `run` judges it before it takes over."""
+    if run is None or lease is None or holder.gone(lease.holder):
+        return None
+    if max(project.world.now(), parse_time(run.last_moment)) >= lease.expires_at:
+        return None
+    since, until = time_text(lease.taken_at), time_text(lease.expires_at)
+    return Holder(name=lease.holder, since=since, until=until)
+
+
+def _going(
+    project: Project, plan: PlanAt, run: RunFile, lease: Lease, *, held: bool
+) -> dict[str, str]:
+    """The state of a step that has started and left no record yet."""
+    index = plan.file.index(lease.step) if lease.step else None
+    if index is None:
+        return {}
+    latest = run.latest(lease.step)
+    if latest is not None and latest.attempt >= lease.attempt:
+        return {}
+    if held:
+        return {lease.step: "running"}
+    again = _done_again(project, plan.file.plan.steps[index])
+    return {} if again else {lease.step: "interrupted"}
+
+
+def _done_again(project: Project, step: Step) -> bool:
+    """Whether the next `run` simply repeats the step after a crash."""
+    try:
+        return registry.find(step.step_type, project.authority().policy.plugins).idempotent
+    except Refused:
+        return False
+
+
+def _steps(
+    question: Question, found: Evidence, run: RunFile | None, going: Mapping[str, str]
+) -> list[StepStatus]:
+    """`going` has the state of a step that has started and left no record yet."""
     steps = found.plan.file.plan.steps
-    recorded: Mapping[str, str] = statuses(run, [each.id for each in steps]) if run else {}
+    recorded = {**(statuses(run, [each.id for each in steps]) if run else {}), **going}
     views = []
     for number, step in enumerate(steps):
         state = recorded.get(step.id, "pending")
         decision = decide(replace(question, step=number))
         if state == "pending":
             state = _outlook(decision.answer)
-        if state == "rejected":
+        if state == "rejected" or (state in UNDONE and decision.answer is Answer.REJECTED):
             skipped = (*question.so_far.skipped, step.id)
             question = replace(question, so_far=replace(question.so_far, skipped=skipped))
         views.append(
@@ -96,15 +167,38 @@ def _steps(question: Question, found: Evidence, run: RunFile | None) -> list[Ste
                 status=state,
                 needs=needs(step, found.authority.policy),
                 approvers=_approvers(run, step.id, decision),
-                reasons=decision.reasons if state in {"waiting", "rejected"} else (),
+                reasons=_reasons(
+                    found.plan.id, state, run.latest(step.id) if run else None, decision
+                ),
             )
         )
     return views
 
 
-def _run_status(run: RunFile, steps: Sequence[StepStatus]) -> str:
+def _reasons(
+    plan: str, state: str, record: Record | None, decision: Decision
+) -> tuple[Reason, ...]:
+    """Why a step is not done; of a failed one also that somebody rejected it since."""
+    if state in {"waiting", "rejected"}:
+        return decision.reasons
+    if state not in UNDONE:
+        return ()
+    fix = f"planlock run {plan} --retry"
+    error = record.error if record and record.status == state else None
+    code, message = (error.code, error.message) if error else UNTOLD[state]
+    if decision.answer is Answer.REJECTED:
+        rejected = [replace(each, fix=f"to skip it: {fix}") for each in decision.reasons]
+        return (Reason(code=code, message=message), *rejected)
+    return (Reason(code=code, message=message, fix=fix),)
+
+
+def _run_status(run: RunFile, steps: Sequence[StepStatus], *, held: bool) -> str:
     """The run's state; it waits where its next step does."""
+    if held:
+        return "running"
     recorded = run_status(run, [step.id for step in steps])
+    if any(step.status in UNDONE for step in steps):
+        return "failed"
     left = [step.status for step in steps if step.status not in {"completed", "skipped"}]
     waits = recorded == "running" and left[:1] == ["waiting"]
     return "awaiting_approval" if waits else recorded

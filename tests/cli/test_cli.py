@@ -226,6 +226,30 @@ def test_no_colors_in_a_pipe(tmp_path: Path) -> None:
     assert "\x1b" not in result.text
 
 
+def test_error_of_run_is_one_line_of_json(tmp_path: Path) -> None:
+    """Where stdout is JSON lines an error is one line too; elsewhere it is laid out."""
+    assert len(call(tmp_path, ENVIRONMENT, "run", "x", "--json").out.splitlines()) == 1
+    assert len(call(tmp_path, ENVIRONMENT, "status", "x", "--json").out.splitlines()) > 1
+
+
+@pytest.mark.parametrize("value,colored", [("1", False), ("", True)])
+def test_no_color_is_honoured(tmp_path: Path, value: str, *, colored: bool) -> None:
+    """On a terminal there are colours, unless NO_COLOR is set to something (no-color.org)."""
+    master, slave = os.openpty()
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(SOURCE), "NO_COLOR": value, "TERM": "xterm"}
+    with os.fdopen(master, "rb", buffering=0) as terminal, os.fdopen(slave, "wb") as other_end:
+        subprocess.run(
+            [sys.executable, "-c", MAIN, "status", "x"],
+            cwd=tmp_path,
+            env=environment,
+            stderr=other_end,
+            check=False,
+        )
+        said = terminal.read(10_000)
+    assert b"[no_repository]" in said
+    assert (b"\x1b[" in said) is colored
+
+
 def test_bug_ends_with_70_and_a_report(tmp_path: Path) -> None:
     """What nobody foresaw ends with 70, the trace, and a request to report it."""
     broken = tmp_path / "git"

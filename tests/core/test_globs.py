@@ -144,3 +144,11 @@ class TestOverlaps:
 def test_what_makes_a_glob(text: str, expected: bool) -> None:  # noqa: FBT001  # pytest passes by name
     """Only `*` and `?` make a glob."""
     assert is_glob(text) is expected
+
+
+def test_thousands_of_parts() -> None:
+    """A path or glob may have thousands of parts; matching does not recurse."""
+    deep = "/".join(["a"] * 1500)
+    assert hit("infra/**", deep) is Hit.NO
+    assert hit("a/**", deep) is Hit.YES
+    assert overlaps("/".join(["**"] * 300), "/".join(["**", "a"] * 100))

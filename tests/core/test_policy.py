@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from gate_cases import PEOPLE, address, make_policy
@@ -210,3 +210,25 @@ def test_a_deny_holds_in_any_order_of_rules(names: list[str], rules: list[dict[s
     for at in range(3):
         ordered = [*rules[:at], WORKFLOWS, *rules[at:]]
         assert bool(judge_change(make_policy(*ordered).policy, path).denied) is inside
+
+
+class TestRulesForCommandsThatNamePaths:
+    DENY: ClassVar = {
+        "name": "infra",
+        "match": {"step_type": "run_command", "path": "infra/**"},
+        "deny": "by hand",
+    }
+
+    def test_A33_a_deny_for_commands_binds_what_they_declare_and_change(self) -> None:
+        """A rule for commands with a path is held against declared globs and actual changes."""
+        denied = ("rule 'infra': by hand",)
+        assert command("infra/**", rules=(self.DENY,)).denied == denied
+        policy = make_policy(self.DENY).policy
+        assert judge_change(policy, "infra/x.tf").denied == denied
+        assert not judge_change(policy, "infra/x.tf", by="edit_file").denied
+        assert not edit("infra/x.tf", self.DENY).denied
+
+    def test_free_commands_do_not_make_changes_free(self) -> None:
+        """A rule for commands without a path says nothing about the paths that they change."""
+        free = {"name": "free", "match": {"step_type": "run_command"}, "approvals": 0}
+        assert asked(command("src/**", rules=(free,))) == {"free": 0, "default edit_file": 1}

@@ -51,6 +51,7 @@ MODELS: Final[Mapping[str, Mapping[str, type[BaseModel]]]] = {
         "gate": run.RecordedGate,
         "output": run.Output,
         "error": run.RecordedError,
+        "total": run.RecordedTotal,
         "change": run.Change,
         "call": cost.Call,
     },

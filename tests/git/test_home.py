@@ -133,7 +133,7 @@ def test_A27_environment_of_git(team: Team) -> None:
     """Nothing inherited reaches git but what it needs to work."""
     environment = command.environment()
     assert environment["GIT_CONFIG_GLOBAL"] == "/dev/null"
-    assert environment["GIT_ALLOW_PROTOCOL"] == "file:http:https:ssh"
+    assert environment["GIT_ALLOW_PROTOCOL"] == "none"
     assert not {"GIT_DIR", "GIT_AUTHOR_NAME", "GIT_SSH_COMMAND"} & environment.keys()
     with pytest.raises(GitError, match="git rev-parse --verify nothing: exit 128: fatal"):
         command.run(["rev-parse", "--verify", "nothing"], git_dir=team.root / ".git")

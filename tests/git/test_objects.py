@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runner.core.errors import FileAccessError, GitError
-from runner.git import objects
+from runner.git import command, objects, signing
 from runner.git.objects import (
     EXECUTABLE,
     FILE,
@@ -221,3 +223,66 @@ def test_C11_object_that_cannot_be_written(store: ObjectStore) -> None:
     place.unlink()
     assert store.write("blob", b"x") == oid
     assert [path.name for path in place.iterdir()] == [oid[2:]]
+
+
+@pytest.mark.parametrize("kind", ["blob", "tree", "commit"])
+def test_A27_content_that_is_not_what_its_id_names(store: ObjectStore, kind: str) -> None:
+    """An object rewritten in place is not believed, though git shows it."""
+    good, evil = (blob(store, text).oid for text in ("good", "evil"))
+    if kind != "blob":
+        good, evil = (store.write_tree({"x": Entry(mode=FILE, oid=oid)}) for oid in (good, evil))
+    if kind == "commit":
+        drafts = [NewCommit(tree=oid, parents=(), by=BY, message="") for oid in (good, evil)]
+        good, evil = (store.write("commit", draft.unsigned()) for draft in drafts)
+    place, other = (store.objects / oid[:2] / oid[2:] for oid in (good, evil))
+    place.unlink()
+    place.write_bytes(other.read_bytes())
+    with ObjectStore(store.git_dir, store.objects) as fresh:
+        with pytest.raises(GitError, match=f"its content is not what {good} names"):
+            fresh.read(good)
+        assert fresh.read(evil)[1] == kind
+    assert git(store.git_dir.parent, "cat-file", "-t", good) == kind
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Let nothing more be opened, as on a machine that has run out."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_C01_process_that_cannot_start(store: ObjectStore, tmp_path: Path) -> None:
+    """A machine that is at its limits is told as the cause, for git as for ssh-keygen."""
+    key = tmp_path / "key"
+    signing.generate_key(key, "")
+    signer = signing.SshSigner(key)
+    assert signer.public_key
+    said = []
+    with no_descriptors():
+        for call in (lambda: store.read("HEAD"), lambda: command.attempt(["version"])):
+            try:
+                call()
+            except GitError as error:
+                said.append(error.message)
+        with suppress(FileAccessError):
+            signer.sign(b"", namespace="git")
+    assert said == ["starting git: Too many open files"] * 2
+
+
+def test_A33_git_that_never_ends(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A git that waits forever, as for a pipe in the place of a file, is stopped."""
+    monkeypatch.setattr(command, "LOCAL_SECONDS", 0.2)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(GitError, match=r"git hash-object .* no end after"):
+        command.attempt(
+            ["hash-object", "--no-filters", "--stdin-paths"],
+            git_dir=store.git_dir,
+            cwd=tmp_path,
+            stdin=b"pipe\n",
+        )

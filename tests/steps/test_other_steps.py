@@ -9,7 +9,6 @@ from fake_context import Files
 from runner.core.canonical import sha256_text
 from runner.core.errors import Refused
 from runner.core.plan import BUILT_IN, INPUTS, ModelInput, ReadFileInput, RunCommandInput
-from runner.core.policy import DEFAULTS
 from runner.steps import registry
 from runner.steps.model_steps import Analyze, Summarize
 from runner.steps.read_file import ReadFile
@@ -72,18 +71,25 @@ class TestRunCommand:
     def test_the_preview_shows_all_that_is_allowed(self) -> None:
         """What it reads, writes and contacts is spelled out, nothing by silence."""
         shown = RunCommand().preview(RunCommandInput(command="make\nrest"), lambda _: None)
-        assert shown.line == "make"
+        assert shown.line == "make [and 1 more lines]"
         assert dict(shown.details) == {
             "command": "make\nrest",
             "in": ".",
-            "reads": "anything in the workspace",
-            "writes": "nothing",
-            "contacts": "nobody",
+            "may read": "the workspace, system folders (/usr, /etc, /opt)",
+            "may write": "nothing",
+            "may contact": "nobody",
             "time limit": "600 s",
         }
-        more = RunCommandInput(command="x", env={"A": "1"}, writes=["a", "b"], network=["h"])
+        more = RunCommandInput(
+            command="x", env={"A": "1"}, reads=["r"], writes=["a", "b"], network=["h"]
+        )
         details = dict(RunCommand().preview(more, lambda _: None).details)
-        assert (details["env"], details["writes"], details["contacts"]) == ("A=1", "a, b", "h")
+        assert (details["env"], details["may write"], details["may contact"]) == (
+            "A=1",
+            "a, b",
+            "h",
+        )
+        assert details["must exist"] == "r"
 
     def test_the_command_is_handed_to_the_sandbox(self) -> None:
         """The step itself starts nothing."""
@@ -95,10 +101,9 @@ class TestRunCommand:
 class TestRegistry:
     @pytest.mark.parametrize("name", BUILT_IN)
     def test_built_in_types_are_found_and_agree_with_the_rules(self, name: str) -> None:
-        """Name, input and default approvals are those of the core."""
+        """Name and input are those of the core."""
         found = registry.find(name, ())
         assert (found.name, found.model) == (name, INPUTS[name])
-        assert found.approvals == DEFAULTS[name]
         assert found.idempotent is (name != "run_command")
 
     def test_every_installed_built_in_is_ours(self) -> None:

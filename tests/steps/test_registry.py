@@ -20,7 +20,6 @@ Path(__file__).with_suffix(".imported").touch()
 class Deploy(StepType):
     name = "{name}"
     model = ModelInput
-    approvals = 1
     idempotent = False
 
     def preview(self, given, read):

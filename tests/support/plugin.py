@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from runner.core.errors import PlanlockError
 from runner.steps.contract import Output, Preview, StepType
 
 Path({marker!r}).write_text("imported")
@@ -20,12 +21,14 @@ Path({marker!r}).write_text("imported")
 
 class Greeting(BaseModel):
     name: str
+    path: str = ""
+    remove: bool = False
+    stubborn: bool = False
 
 
 class Greet(StepType):
     name = "greet"
     model = Greeting
-    approvals = 1
     idempotent = True
 
     def preview(self, given, read):
@@ -33,7 +36,18 @@ class Greet(StepType):
 
     def execute(self, context, given):
         text = f"hello {{given.name}}"
-        return Output(text=text, digest="sha256:" + "0" * 64, length=len(text))
+        changes = ()
+        try:
+            if given.remove:
+                changes = (context.remove(given.path, None),)
+            elif given.path:
+                changes = (context.replace(given.path, text.encode(), None, None),)
+        except PlanlockError:
+            if not given.stubborn:
+                raise
+            changes = (context.replace("fine", text.encode(), None, None),)
+        digest = "sha256:" + "0" * 64
+        return Output(text=text, digest=digest, length=len(text), changes=changes)
 """
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tampering import copy, findings, finished, forging
-from team import READ, Team
+from team import READ, Team, command
 
 from runner.core.approval import NAMESPACE
 from runner.git.signing import FileSigner
@@ -182,3 +183,92 @@ def test_malformed_commit_is_a_finding(done: Team) -> None:
     blob = done.git("rev-parse", f"{BRANCH}:{STEP}")
     (done.root / ".git/refs/heads/planlock/fac/9").write_text(f"{blob}\n")
     assert "refs/heads/planlock/fac/9" in findings(done)["unreadable"]
+
+
+def test_A27_rewritten_object_is_a_finding(done: Team) -> None:
+    """A record whose object was rewritten in place is not believed."""
+    blob = rewrite(done, f"{BRANCH}:{STEP}", b"version: 1", b"version: 2")
+    assert f"its content is not what {blob} names" in findings(done)["unreadable"]
+
+
+def rewrite(team: Team, name: str, old: bytes, new: bytes) -> str:
+    """Put other content in the place of a loose object, whose id is given back."""
+    oid = team.git("rev-parse", name)
+    place = team.root / ".git/objects" / oid[:2] / oid[2:]
+    data = zlib.decompress(place.read_bytes())
+    assert old in data
+    place.chmod(0o644)
+    place.write_bytes(zlib.compress(data.replace(old, new)))
+    return oid
+
+
+def test_A27_rewritten_history_is_a_finding(done: Team) -> None:
+    """Commits and folders of old history are checked too, not only those that are read again."""
+    done.commit({"plans/notes/a.txt": "a\n"}, "Write notes")
+    done.git("rm", "-q", "-r", "plans/notes")
+    done.git("commit", "-q", "-m", "Drop notes")
+    done.commit({"x": "x\n"}, "Go on")
+    changed = [
+        rewrite(done, "main~1", b"Drop", b"Keep"),
+        rewrite(done, "main~2:plans/notes", b"a.txt", b"b.txt"),
+        rewrite(done, "plan/fac:plans/fac", b"plan.yaml", b"PLAN.yaml"),
+    ]
+    found = findings(done)["unreadable"]
+    assert [f"its content is not what {oid} names" in found for oid in changed] == [True] * 3
+
+
+@pytest.mark.parametrize("number", ["1000000", "999999999", f"1{'0' * 23}"])
+def test_refs_of_runs_that_cannot_be(done: Team, number: str) -> None:
+    """A number beyond all runs costs no time, and is told where a branch or tag has it."""
+    done.git("update-ref", f"refs/planlock/leases/fac/{number}", "main")
+    assert findings(done) == {}
+    done.git("update-ref", f"refs/heads/planlock/fac/{number}", BRANCH)
+    found = findings(done)
+    assert set(found) == {"unreadable"}
+    assert f"refs/heads/planlock/fac/{number}: run numbers go" in found["unreadable"]
+    assert done.cli("ada", "run", "fac", "--new").code == 0
+    assert done.git("rev-parse", "planlock/fac/2")
+
+
+def test_gap_is_told_once(done: Team) -> None:
+    """However many runs are missing below a number, that is one finding."""
+    done.git("update-ref", "refs/planlock/leases/fac/999999", "main")
+    found = findings(done)["run_missing"].splitlines()
+    assert found == [
+        "fac/2 to fac/999998: no branch and no tag, but there is run 999999",
+        "fac/999999: no branch and no tag, but plans/fac/runs/999999/run.yaml was committed",
+    ]
+    done_run = done.cli("ada", "run", "fac", "--new")
+    assert (done_run.code, "[repository_unsuitable]" in done_run.err) == (5, True), done_run.text
+
+
+def test_lease_of_no_number(done: Team) -> None:
+    """A lease whose name only looks like a number is passed over."""
+    done.git("update-ref", "refs/planlock/leases/fac/\N{SUPERSCRIPT TWO}", "main")
+    result = done.cli("ada", "run", "fac", "--new")
+    assert result.code == 0, result.text
+
+
+def test_record_of_no_number(done: Team) -> None:
+    """A record named with a digit that is no number is wrong, and no bug."""
+    with forging(done) as forger:
+        name = f"{RUN}/\N{SUPERSCRIPT TWO}-x.yaml"
+        forger.append(BRANCH, {name: forger.read(BRANCH, STEP)}, key=forger.runner_key)
+    for verb in ("audit", "log", "status"):
+        result = done.cli("ada", verb, *(["fac"] if verb != "audit" else []))
+        assert result.code in {0, 1, 4, 5}, result.text
+    assert "foreign_commit" in findings(done)
+
+
+def test_links_audit_clean(tmp_path: Path) -> None:
+    """A command that was allowed to make, change and remove links is no fault."""
+    team = Team.governed(tmp_path, "bob")
+    more = 'writes: ["**"]\n'
+    steps = command("ln -s utils.py link", name="make", more=more)
+    steps += command("ln -sf nowhere link", name="turn", more=more)
+    steps += command("rm link", name="drop", more=more)
+    team.propose("links", steps)
+    team.approve("bob", "links")
+    result = team.cli("ada", "run", "links")
+    assert result.code == 0, result.text
+    assert findings(team) == {}

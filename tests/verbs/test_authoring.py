@@ -48,7 +48,26 @@ class TestInit:
         assert first["trusted_ref"] == "refs/heads/main"
         second = team.cli("ada", "init", "--json").json
         assert (second["written"], second["kept"]) == ([], first["written"])
-        assert second["commit_command"] == ""
+        assert second["commit_command"] == first["commit_command"]
+        team.git("add", "plans")
+        team.git("commit", "-qm", "Govern")
+        assert team.cli("ada", "init", "--json").json["commit_command"] == ""
+
+    def test_solo_is_refused_where_a_policy_says_otherwise(self, team: Team) -> None:
+        """An existing policy is not changed, so `--solo` may not pass in silence."""
+        done = team.cli("ada", "init", "--solo")
+        assert (done.code, "edit self_approval in plans/policy.yaml" in done.err) == (2, True)
+        team.policy("self_approval: false", "self_approval: true")
+        assert team.cli("ada", "init", "--solo").code == 0
+
+    def test_a_clone_is_told_nothing_that_is_done(self, team: Team) -> None:
+        """Where the home has both files, a clone has nothing to commit but its runner's key."""
+        clone = team.base / "clone"
+        team.git("clone", "-q", str(team.root), str(clone))
+        done = team.cli("ada", "init", "--json", cwd=clone).json
+        assert done["written"] == ["plans/allowed_signers"]
+        assert "git add plans/allowed_signers &&" in done["commit_command"]
+        assert "HEAD:main" in done["commit_command"]
 
     def test_solo_lets_one_person_work(self, tmp_path: Path) -> None:
         """With --solo the author's own approval counts."""
@@ -134,6 +153,15 @@ class TestPeople:
         """A name that could smuggle in options or patterns is wrong usage."""
         done = team.cli("ada", "people", "add", name, "--key", f"{team.key('dan')}.pub")
         assert done.code == 2
+
+    def test_a_file_that_is_no_key_is_wrong_usage(self, team: Team) -> None:
+        """The hint says what kind of file is meant, also where there is none."""
+        args = ["people", "add", "dan@example.com", "--key"]
+        done = team.cli("ada", *args, "utils.py")
+        assert (done.code, "public SSH key" in done.err) == (2, True)
+        done = team.cli("ada", *args, "dan.pub")
+        assert (done.code, "dan@example.com runs `planlock key new`" in done.err) == (3, True)
+        assert "ssh-keygen" not in done.err
 
     def test_roles_of_a_listed_person_are_changed_by_hand(self, team: Team) -> None:
         """Giving somebody more say is an edit of the policy, which is reviewed."""

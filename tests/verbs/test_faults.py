@@ -98,7 +98,7 @@ def test_F02_file_size_limit(team: Team) -> None:
     """A write that the kernel cuts short leaves neither ref nor file behind."""
     team.plan("job", READ + EDIT)
     with unchanged(team):
-        argv = ["prlimit", "--fsize=64", "--", sys.executable, "-c", MAIN, "propose", "job"]
+        argv = ["prlimit", "--fsize=64", "--", sys.executable, "-B", "-c", MAIN, "propose", "job"]
         result = started(team, argv)
         assert result.code == 5, result.text
     assert team.cli("ada", "propose", "job").code == 0

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from forging import answer, checked_out, codes, plan_of
-from team import EDIT, FACTORIAL, READ, UTILS, Team
+from team import EDIT, FACTORIAL, READ, UTILS, Team, command
 
 from runner.core.canonical import sha256_text
 
@@ -239,3 +239,20 @@ class TestRefusals:
         done = team.cli("ada", "propose", "nothing")
         assert done.code == 3
         assert "no plans/nothing/plan.yaml" in done.err
+
+    def test_a_draft_is_refused_with_what_to_write(self, team: Team) -> None:
+        """No model completes an `instruction`, and no new pin would help."""
+        team.plan("job", EDIT.split("    new_content")[0] + "    instruction: Make it fast\n")
+        (found,) = problems(team)
+        assert found["code"] == "edit_misfit"
+        assert found["fix"] == "write new_content or edits in its place"
+
+    def test_inputs_that_no_file_matches_are_told(self, team: Team) -> None:
+        """A command whose `reads` match nothing would fail, unless an earlier step makes the file."""
+        made = command("make", name="make", more="writes: ['out/**']\n")
+        use = command("use", more="reads: ['*.py', out/a, 'docs/*']\n")
+        team.plan("job", made + use)
+        (found,) = problems(team)
+        assert (found["code"], found["path"]) == ("reads_nothing", "steps[1].input.reads[2]")
+        edit = EDIT.replace("path: utils.py", "path: docs/new")
+        assert team.propose("job", edit + made + use)

@@ -33,12 +33,28 @@ class TestRendering:
             "+def factorial(n):",
             "needs no approval",
             "needs 1 approval by a person (default edit_file)",
-            "writes: nothing",
-            "contacts: nobody",
+            "may write: nothing",
+            "may contact: nobody",
         ):
             assert part in text
         digest = team.cli("ada", "status", "job", "--json").json["digest"]
-        assert digest in text
+        assert text.endswith(f"\n  planlock approve job --digest {digest}\n")
+
+    def test_what_a_command_may_read_is_told(self, team: Team) -> None:
+        """Workspace, system folders and the policy's tools; `reads` only says what must be there."""
+        team.policy("tools: []", "tools: [.venv]")
+        team.propose("job", command("cat b", more="reads: [utils.py]\n"))
+        details = dict(steps(team)[0]["details"])
+        folders = "the workspace, system folders (/usr, /etc, /opt), sandbox.tools: .venv"
+        assert details["may read"] == folders
+        assert details["must exist"] == "utils.py"
+
+    def test_a_draft_that_nobody_proposed_has_a_hint(self, team: Team) -> None:
+        """Every command about a plan that is only a file here says how to propose it."""
+        team.plan("job", READ)
+        for verb in ("show", "status", "run", "approve"):
+            done = team.cli("ada", verb, "job")
+            assert (done.code, "hint: planlock propose job" in done.err) == (3, True), done.text
 
     def test_later_steps_are_shown_on_top_of_earlier_ones(self, team: Team) -> None:
         """The diff of a second edit is against what the first one leaves."""
@@ -108,7 +124,7 @@ class TestRendering:
         """In a repository that nobody governs, `show` says that no policy was found."""
         team = Team.start(tmp_path)
         path = team.plan("job", READ)
-        assert steps(team, str(path))[0]["needs"] == "no policy found"
+        assert steps(team, str(path))[0]["needs"] == "unknown: no policy found"
 
     def test_assumptions_questions_and_the_planner_are_shown(self, team: Team) -> None:
         """What the plan rests on and leaves open is part of the review."""

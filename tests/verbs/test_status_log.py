@@ -1,10 +1,20 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from forging import answer, codes
-from team import EDIT, READ, Team
+from team import EDIT, READ, Team, command
 
+from runner.sandbox.commands import Backend
+
+MAIN = "import sys; from runner.cli.main import main; main(sys.argv[1:])"
+SOURCE = str(Path(__file__).parents[2])
 STEP = "- {{id: {0}, step_type: edit_file, description: D, input: {{path: {0}, new_content: x}}}}\n"
 TWO = STEP.format("one") + STEP.format("two")
 
@@ -85,6 +95,92 @@ class TestStatus:
         assert (done.code, "planlock new GOAL" in done.err) == (3, True)
 
 
+class TestStatusOfARun:
+    """What stopped a run, or who is at it."""
+
+    def test_a_failed_step_has_reason_and_fix(self, team: Team, confined: Backend) -> None:
+        """The record's error, and the command that tries again."""
+        assert confined
+        team.propose("job", command("exit 3"))
+        team.approve("bob", "job")
+        assert team.cli("ada", "run", "job").code == 5
+        found = status(team)
+        (reason,) = found["steps"][0]["reasons"]
+        assert (found["steps"][0]["status"], reason["code"]) == ("failed", "command_failed")
+        assert reason["fix"] == "planlock run job --retry"
+        assert "fix: planlock run job --retry" in team.cli("ada", "status", "job").out
+
+    def test_a_reject_of_a_failed_step_is_shown(self, team: Team, confined: Backend) -> None:
+        """Until the next run skips it, the step is failed and rejected."""
+        assert confined
+        team.propose("job", command("exit 3"))
+        team.approve("bob", "job")
+        assert team.cli("ada", "run", "job").code == 5
+        assert team.cli("cleo", "reject", "job").code == 0
+        (step,) = status(team)["steps"]
+        assert [each["code"] for each in step["reasons"]] == ["command_failed", "rejected"]
+        assert step["reasons"][1]["fix"] == "to skip it: planlock run job --retry"
+        assert team.cli("ada", "run", "job", "--retry").code == 0
+
+    def test_a_live_run_names_its_holder(self, team: Team, confined: Backend) -> None:
+        """While a retry runs, the step and the run are running, with holder and since when."""
+        assert confined
+        team.propose("job", command("echo started; sleep 60"))
+        team.approve("bob", "job")
+        with runner_at(team, "run", "job", "--json") as killed:
+            killed.kill()
+        assert team.cli("ada", "run", "job").code == 5
+        with runner_at(team, "run", "job", "--retry", "--json") as process:
+            found = status(team)
+            assert (found["run_status"], found["steps"][0]["status"]) == ("running", "running")
+            assert f"/{process.pid}/" in found["holder"]["name"]
+            assert f"held by {found['holder']['name']} since 20" in (
+                team.cli("ada", "status", "job").out
+            )
+
+    def test_an_interrupted_command_is_told_before_it_is_recorded(
+        self, team: Team, confined: Backend
+    ) -> None:
+        """After Ctrl-C the step is interrupted and needs a retry; Ctrl-C itself says so."""
+        assert confined
+        team.propose("job", command("echo started; sleep 60"))
+        team.approve("bob", "job")
+        with runner_at(team, "run", "job", "--json") as process:
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+        assert "hint: planlock run job goes on" in err
+        assert "planlock run job --retry" in err
+        found = status(team)
+        assert (found["run_status"], found["holder"]) == ("failed", None)
+        (step,) = found["steps"]
+        assert (step["status"], step["reasons"][0]["fix"]) == (
+            "interrupted",
+            "planlock run job --retry",
+        )
+        assert team.cli("ada", "run", "job").code == 5
+        assert status(team)["steps"] == found["steps"]
+
+
+@contextmanager
+def runner_at(team: Team, *args: str) -> Iterator[subprocess.Popen[str]]:
+    """A planlock of its own whose command has said something, gone at the end."""
+    environment = {**team.environment("ada"), "PYTHONPATH": SOURCE}
+    with subprocess.Popen(
+        [sys.executable, "-c", MAIN, *args],
+        cwd=team.root,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert any('"kind": "output"' in line for line in process.stdout)
+            yield process
+        finally:
+            process.kill()
+
+
 class TestLog:
     def test_the_story_is_told_from_git(self, team: Team) -> None:
         """Each record with its commit, approvers and changes, in JSON and as text."""
@@ -100,6 +196,18 @@ class TestLog:
         text = team.cli("cleo", "log", "job/1").out
         for part in ("run job/1: completed", "approved by: bob@example.com", "changed: utils.py"):
             assert part in text
+
+    def test_who_rejected_a_skipped_step_is_told(self, team: Team) -> None:
+        """A skip names the people whose reject it follows."""
+        team.propose("job", TWO)
+        assert team.cli("cleo", "reject", "job", "--step", "one").code == 0
+        team.approve("bob", "job")
+        assert team.cli("ada", "run", "job").code == 0
+        skip = team.cli("ada", "log", "job", "--json").json["entries"][0]
+        assert skip["reasons"] == ["rejected: rejected by cleo@example.com"]
+        assert (
+            "because: rejected: rejected by cleo@example.com" in team.cli("ada", "log", "job").out
+        )
 
     def test_long_outputs_are_cut_unless_asked_for(self, team: Team) -> None:
         """The first lines are shown, and how many more there are."""

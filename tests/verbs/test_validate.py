@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from team import call
 
 from runner import schemas
 from runner.core import documents
@@ -322,3 +323,13 @@ def test_the_schemas_are_found_in_an_installed_package(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, check=False, capture_output=True, text=True
     )
     assert (done.stdout, done.stderr) == ("5\n", "")
+
+
+def test_repository_is_found_from_a_folder_in_it(tmp_path: Path) -> None:
+    """Without a path the plans/ of the repository around are checked, wherever one stands."""
+    write(tmp_path, {"plans/example/plan.yaml": MINIMAL, "src/deep/a.txt": "", ".git/HEAD": ""})
+    environment = {"PATH": os.environ["PATH"]}
+    for folder in ("src/deep", "plans/example", "."):
+        done = call(tmp_path / folder, environment, "validate", "--json")
+        assert done.code == 0, done.text
+        assert [each["kind"] for each in done.json["checked"]] == ["plan"]

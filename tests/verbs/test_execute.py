@@ -208,7 +208,8 @@ def tree_of_main(team: Team) -> dict[str, str]:
 @pytest.mark.parametrize("file", [".git/config", ".git/HEAD", "plans/policy.yaml", ".git/hooks/x"])
 def test_D02_git_and_plans_are_read_only(team: Team, file: str) -> None:
     """A command can write neither its `.git` nor the plans."""
-    done = run(team, command(f"mkdir -p .git/hooks; echo x > {file}", more=ANYTHING))
+    made = "mkdir -p .git/hooks; " if "hooks" in file else ""
+    done = run(team, command(f"{made}echo x > {file}", more=ANYTHING))
     assert done.code == 5, done.text
     assert "Read-only file system" in record(team, "001-check")
 
@@ -351,6 +352,26 @@ def test_limits_on_changes(team: Team, change: str, code: str) -> None:
     done = run(team, command("touch a b", more="writes: [a, b]\n"))
     assert (done.code, code in done.out) == (5 if change else 0, True), done.text
     assert ("a" in tree(team)) == (not change)
+
+
+def test_limit_on_changed_bytes(team: Team) -> None:
+    """More changed bytes than the policy allows fail the step, over all steps of the run."""
+    team.policy("changed_bytes: 1000000", "changed_bytes: 15")
+    small = command("echo 123456789 > a", name="small", more="writes: [a]\n")
+    done = run(team, small + command("echo 123456789 > b", more="writes: [b]\n"))
+    assert done.code == 5, done.text
+    assert "20 changed bytes; the policy allows 15" in done.out
+    assert "a" in tree(team)
+    assert "b" not in tree(team)
+
+
+def test_input_of_a_command_that_is_gone_is_stale(team: Team) -> None:
+    """A command whose `reads` match no file any more does not start."""
+    gone = command("rm utils.py", name="remove", more="writes: [utils.py]\n")
+    done = run(team, gone + command("touch ran", more='reads: ["utils.*"]\nwrites: [ran]\n'))
+    assert done.code == 5, done.text
+    assert "no file matches it any more" in done.out
+    assert "ran" not in tree(team)
 
 
 def test_edit_of_a_changed_file_is_stale(team: Team) -> None:

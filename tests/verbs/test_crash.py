@@ -16,7 +16,11 @@ from typing import Any
 import pytest
 from team import EDIT, FACTORIAL, READ, Team, command
 
-MAIN = "import sys; from runner.cli.main import main; main(sys.argv[1:])"
+# whatever started the tests may ignore hang-ups, and a child would inherit that
+MAIN = (
+    "import signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL);"
+    " from runner.cli.main import main; main(sys.argv[1:])"
+)
 SOURCE = str(Path(__file__).parents[2])
 COUNT = command("echo once >> count; sleep 0.1; echo done", more="writes: [count]\n")
 NAMES = ["read", "edit", "check", "last"]

@@ -32,6 +32,7 @@ RunStatus = Literal[
     "rolled_back",
 ]
 
+DONE = frozenset({"completed", "skipped"})
 STEP_TRANSITIONS: Mapping[str, frozenset[str]] = {
     "pending": frozenset({"running", "awaiting_approval", "skipped"}),
     "awaiting_approval": frozenset({"running", "skipped"}),

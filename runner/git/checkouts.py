@@ -61,7 +61,7 @@ def advance(checkout: Checkout, store: ObjectStore, paths: Mapping[str, Entry | 
         if entry is None:
             target.unlink(missing_ok=True)
         else:
-            _write(target, store.blob(entry.oid))
+            write_file(target, store.blob(entry.oid))
         mode, oid = (entry.mode, entry.oid) if entry else ("0", ZERO)
         lines.append(f"{mode} {oid}\t{path}\0")
     git_dir = command.run(["rev-parse", "--absolute-git-dir"], cwd=checkout.folder)
@@ -97,8 +97,8 @@ def _read(path: Path) -> bytes | None:
         raise FileAccessError(f"reading {path}: {error.strerror}") from error
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Replace a file whole; raises FileAccessError."""
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file of a work tree whole or not at all; raises FileAccessError."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

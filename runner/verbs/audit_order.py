@@ -7,6 +7,7 @@ from typing import Any
 
 from runner.core import documents
 from runner.core.run import (
+    DONE,
     Record,
     RunFile,
     chain_problems,
@@ -16,8 +17,6 @@ from runner.core.values import parse_time
 from runner.verbs import recording
 from runner.verbs.audit_shape import Link, Walk
 from runner.verbs.evidence import PlanAt
-
-DONE = frozenset({"completed", "skipped"})
 
 
 def check(walk: Walk) -> None:

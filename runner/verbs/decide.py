@@ -120,15 +120,8 @@ def _open_run(project: Project, plan_id: str) -> RunFile | None:
 
 
 def _question(found: Evidence, run: RunFile | None, *, step: int, now: datetime) -> Question:
-    return Question(
-        plan=found.plan.file,
-        step=step,
-        policy=found.authority.policy_file,
-        votes=found.votes,
-        provenance=found.provenance,
-        so_far=evidence.so_far(run, (), run.header.run if run else 0),
-        now=now,
-    )
+    so_far = evidence.so_far(run, (), run.header.run if run else 0)
+    return evidence.question(found, step=step, so_far=so_far, now=now)
 
 
 def _standing(votes: Sequence[Vote], context: approval.Context, approver: str) -> tuple[Vote, ...]:

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from runner import schemas
 from runner.core import validation
 from runner.core.approval import NAMESPACE, Approval, Vote
 from runner.core.documents import Document
 from runner.core.errors import InvalidDocument, NotFound, Reason
-from runner.core.gate import Provenance, SoFar
+from runner.core.gate import Provenance, Question, SoFar
 from runner.core.plan import PlanFile
 from runner.core.run import RunFile, digest_bytes, plan_branch, plan_folder
 from runner.git import history, refs, sshsig
@@ -52,6 +53,21 @@ class Evidence:
     provenance: Provenance
 
 
+def question(
+    found: Evidence, *, step: int, so_far: SoFar, now: datetime, plan: PlanFile | None = None
+) -> Question:
+    """What to ask the gate about a step, of the plan as found unless another is given."""
+    return Question(
+        plan=plan or found.plan.file,
+        step=step,
+        policy=found.authority.policy_file,
+        votes=found.votes,
+        provenance=found.provenance,
+        so_far=so_far,
+        now=now,
+    )
+
+
 def plan_path(plan: str) -> str:
     return f"{plan_folder(plan)}/plan.yaml"
 
@@ -75,10 +91,7 @@ def _plan_hint(project: Project, plan: str) -> str:
     root = project.repository.work_tree
     if root is not None and (root / plan_path(plan)).is_file():
         return f"planlock propose {plan}"
-    known = sorted(
-        ref.removeprefix("refs/heads/plan/")
-        for ref in refs.under(project.git_dir, "refs/heads/plan/")
-    )
+    known = _branches(project)
     return f"plans here: {', '.join(known)}" if known else "planlock new GOAL"
 
 
@@ -87,18 +100,31 @@ def plan_at(store: ObjectStore, commit: str, plan: str, *, on_branch: bool) -> P
     data = store.file(store.commit(commit).tree, plan_path(plan))
     if data is None:
         return None
-    document, file = validation.read_plan(
-        data, file=f"{commit[:12]}:{plan_path(plan)}", schema=schemas.load("plan")
-    )
+    document, file = _read_plan(data, f"{commit[:12]}:{plan_path(plan)}")
     return PlanAt(commit=commit, file=file, document=document, on_branch=on_branch)
+
+
+@lru_cache(maxsize=32)
+def _read_plan(data: bytes, file: str) -> tuple[Document, PlanFile]:
+    """Remembered, since a run reads the same plan again before every step."""
+    return validation.read_plan(data, file=file, schema=schemas.load("plan"))
+
+
+@lru_cache(maxsize=1024)
+def _read_approval(data: bytes, file: str) -> Approval:
+    """Remembered likewise; whether it counts is judged anew each time."""
+    return validation.read_approval(data, file=file, schema=schemas.load("approval"))[1]
+
+
+def _branches(project: Project) -> list[str]:
+    """Ids of the plans that have a branch in this repository."""
+    prefix = plan_branch("")
+    return sorted(ref.removeprefix(prefix) for ref in refs.under(project.git_dir, prefix))
 
 
 def every_plan(project: Project) -> Iterator[PlanAt]:
     """Every readable plan: those on branches, and those on the trusted ref."""
-    names = {
-        ref.removeprefix("refs/heads/plan/")
-        for ref in refs.under(project.git_dir, "refs/heads/plan/")
-    }
+    names = set(_branches(project))
     folder = project.store.entry(project.store.commit(project.home.trusted()).tree, "plans")
     if folder is not None and folder.mode == FOLDER:
         entries = project.store.tree(folder.oid)
@@ -172,7 +198,7 @@ def _vote(  # noqa: PLR0913  # each is a different part of the question
     at: datetime,
 ) -> tuple[Vote, str] | None:
     try:
-        _, record = validation.read_approval(data, file=path, schema=schemas.load("approval"))
+        record = _read_approval(data, path)
     except InvalidDocument:
         return None  # no decision can be read from it; the audit lists it
     best: tuple[Vote, str] | None = None

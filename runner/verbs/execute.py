@@ -16,6 +16,7 @@ from runner.core.errors import (
 from runner.core.gate import Answer, Decision, Question, decide
 from runner.core.plan import Step, typed_input
 from runner.core.run import (
+    DONE,
     RecordedGate,
     check_transition,
     run_status,
@@ -41,8 +42,6 @@ from runner.verbs.events import Listener
 from runner.verbs.evidence import Evidence
 from runner.verbs.performing import Performer
 from runner.verbs.session import Session
-
-DONE = frozenset({"completed", "skipped"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from runner.core.errors import (
 )
 from runner.core.policy import POLICY_PATH, SIGNERS_PATH
 from runner.git import home, signers
+from runner.git.checkouts import write_file
 from runner.git.home import LOCAL, Home
 from runner.git.signing import generate_key
 from runner.git.sshsig import PublicKey
@@ -224,15 +225,3 @@ def _person_key(project: Project) -> PublicKey:
         return project.person.public_key
     except KeyNotFound as error:
         raise KeyNotFound(error.message, hint="planlock key new, then planlock init") from error
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file of the work tree whole or not at all; raises FileAccessError."""
-    scratch = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_bytes(data)
-        scratch.replace(path)
-    except OSError as error:
-        scratch.unlink(missing_ok=True)
-        raise FileAccessError(f"writing {path}: {error.strerror}") from error

@@ -9,8 +9,8 @@ from pathlib import Path
 from runner.core import documents
 from runner.core.errors import RepositoryUnsuitable, UsageError
 from runner.core.values import PLAN_ID
+from runner.git.checkouts import write_file
 from runner.project import Project
-from runner.verbs.init import write_file
 
 RESERVED = frozenset({"examples"})
 DRAFT = """\

@@ -19,10 +19,11 @@ from runner.core.errors import (
 )
 from runner.core.policy import POLICY_PATH, SIGNERS_PATH
 from runner.git import signers
+from runner.git.checkouts import write_file
 from runner.git.signing import SshSigner
 from runner.git.sshsig import PublicKey
 from runner.project import Project
-from runner.verbs.init import PERSON_NAMESPACES, signers_name, write_file
+from runner.verbs.init import PERSON_NAMESPACES, signers_name
 from runner.verbs.propose import line_end
 
 

@@ -13,12 +13,12 @@ from runner.core.documents import Document
 from runner.core.errors import FileAccessError, InvalidDocument, KeyNotFound, NotFound, Problem
 from runner.core.plan import EditFileInput, PlanFile, RunCommandInput, typed_input
 from runner.core.run import plan_folder
+from runner.git.checkouts import write_file
 from runner.git.objects import FOLDER, Entry
 from runner.project import Authority, Project
 from runner.steps.edit_file import pin
 from runner.verbs import evidence
 from runner.verbs import plan_branch as branches
-from runner.verbs.init import write_file
 from runner.verbs.preview import Simulation
 
 Path_ = tuple[str | int, ...]

@@ -75,14 +75,9 @@ class Session:
         return max(self.project.world.now(), parse_time(self.run.last_moment))
 
     def question(self, found: Evidence, step: int) -> Question:
-        return Question(
-            plan=self.plan.file,
-            step=step,
-            policy=found.authority.policy_file,
-            votes=found.votes,
-            provenance=found.provenance,
-            so_far=evidence.so_far(self.run, self.others, self.number),
-            now=self.now(),
+        so_far = evidence.so_far(self.run, self.others, self.number)
+        return evidence.question(
+            found, step=step, so_far=so_far, now=self.now(), plan=self.plan.file
         )
 
     def move_lease(self, **changes: Any) -> None:

@@ -99,15 +99,8 @@ def _header_commit(project: Project, found: Evidence, header: dict[str, Any], by
 def _question(
     found: Evidence, others: Sequence[RunFile], number: int, *, step: int, now: datetime
 ) -> Question:
-    return Question(
-        plan=found.plan.file,
-        step=step,
-        policy=found.authority.policy_file,
-        votes=found.votes,
-        provenance=found.provenance,
-        so_far=evidence.so_far(None, others, number),
-        now=now,
-    )
+    so_far = evidence.so_far(None, others, number)
+    return evidence.question(found, step=step, so_far=so_far, now=now)
 
 
 def _counting(found: Evidence, others: Sequence[RunFile], number: int, now: datetime) -> list[str]:

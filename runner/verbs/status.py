@@ -75,17 +75,9 @@ def status(project: Project, plan_id: str) -> PlanStatus:
     number = max(known, default=0)
     every = [runs.load_run(project.store, oid, plan_id, each) for each, oid in known.items()]
     run = next((each for each in every if each.header.run == number), None)
-    question = Question(
-        plan=plan.file,
-        step=0,
-        policy=found.authority.policy_file,
-        votes=found.votes,
-        provenance=found.provenance,
-        so_far=evidence.so_far(
-            run, [each for each in every if each.header.run != number], number or 1
-        ),
-        now=project.world.now(),
-    )
+    others = [each for each in every if each.header.run != number]
+    so_far = evidence.so_far(run, others, number or 1)
+    question = evidence.question(found, step=0, so_far=so_far, now=project.world.now())
     lease = _lease(project, plan_id, number) if run and not run.ended else None
     held_by = _holder(project, run, lease)
     held = held_by is not None

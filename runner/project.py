@@ -27,7 +27,9 @@ from runner.git.objects import ObjectStore, Signature
 from runner.git.repository import Repository
 from runner.git.signers import AllowedSigners
 from runner.git.signers import parse as parse_signers
-from runner.git.signing import FileSigner, SshSigner, usable_key
+from runner.git.signing import SSH_KEYGEN, FileSigner, SshSigner, first_key
+from runner.git.signing_keys import DEFAULTS, usable_key
+from runner.settings import KeySettings
 
 if TYPE_CHECKING:
     from runner.ledger.store import Ledger
@@ -198,15 +200,40 @@ class Project:
         )
 
     @cached_property
+    def key_settings(self) -> KeySettings:
+        environment = self.world.environment
+        return settings.load_key(environment, self.repository.settings(environment))
+
+    @cached_property
+    def person_key(self) -> tuple[str | Path, str]:
+        """The caller's SSH key as SshSigner takes it, and what named it; raises KeyNotFound."""
+        told = self.key_settings
+        if told.key is None and told.default_key_command:
+            key = first_key(told.default_key_command, env=self.world.environment)
+            return key, settings.DEFAULT_KEY_COMMAND
+        ssh = self.settings.user_home / ".ssh"
+        candidates = [told.key] if told.key else [ssh / name for name in DEFAULTS]
+        found = usable_key(candidates, folder=self._key_folder)
+        if found is None:
+            names = f"{told.named_by} names {told.key}, which" if told.key else f"{candidates[0]}"
+            message = f"looking for your SSH key: {names} does not exist"
+            raise KeyNotFound(message, hint="planlock key new")
+        return found, told.named_by or "default"
+
+    @property
+    def _key_folder(self) -> Path:
+        """Where a relative path begins: the environment's here, git's at the top."""
+        in_environment = self.key_settings.named_by == settings.KEY_VARIABLE
+        return self.world.folder if in_environment else self.repository.top
+
+    @cached_property
     def person(self) -> SshSigner:
         """The caller's SSH key; raises KeyNotFound."""
-        configured = self.settings.key
-        default = self.settings.user_home / ".ssh" / "id_ed25519"
-        found = usable_key([configured] if configured else [default])
-        if found is None:
-            message = f"looking for your SSH key: {configured or default} does not exist"
-            raise KeyNotFound(message, hint="planlock key new")
-        return SshSigner(found, env=dict(self.world.environment))
+        return SshSigner(
+            self.person_key[0],
+            env=dict(self.world.environment),
+            program=self.key_settings.program or SSH_KEYGEN,
+        )
 
     @property
     def runner_key_path(self) -> Path:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+KEY_VARIABLE: Final = "PLANLOCK_KEY"
+DEFAULT_KEY_COMMAND: Final = "gpg.ssh.defaultKeyCommand"
+_PROGRAM: Final = "gpg.ssh.program"
+_OWN_SCOPES: Final = {"system", "global", "command"}
+_SSH_STARTS: Final = ("key::", "ssh-", "ecdsa-", "sk-")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,10 +27,12 @@ class Setting:
 SETTINGS = (
     Setting(
         name="key",
-        variable="PLANLOCK_KEY",
+        variable=KEY_VARIABLE,
         config="planlock.key",
-        meaning="your SSH key for approvals and plans: a file, or `key::ssh-ed25519 …` for the"
-        " agent; else `user.signingkey`, else `~/.ssh/id_ed25519`",
+        meaning="your SSH key for approvals and plans: a file (a certificate's too), or"
+        " `key::ssh-ed25519 …` for the agent; else `user.signingkey`, else what"
+        " `gpg.ssh.defaultKeyCommand` prints, else the first of `id_ed25519`, `id_ed25519_sk`,"
+        " `id_ecdsa_sk`, `id_ecdsa` and `id_rsa` in `~/.ssh`; `planlock whoami` tells",
     ),
     Setting(
         name="home",
@@ -63,7 +72,6 @@ SETTINGS = (
 class Settings:
     """What environment and git configuration say; None where neither says anything."""
 
-    key: str | None = None
     home: str | None = None
     trusted_ref: str | None = None
     runner_key: Path | None = None
@@ -82,7 +90,6 @@ def load(environment: Mapping[str, str], config: Mapping[str, str]) -> Settings:
         if value:
             found[each.name] = value
     return Settings(
-        key=found.get("key") or config.get("user.signingkey"),
         home=found.get("home") or config.get("remote.origin.url"),
         trusted_ref=found.get("trusted_ref"),
         runner_key=_path(found.get("runner_key")),
@@ -92,6 +99,52 @@ def load(environment: Mapping[str, str], config: Mapping[str, str]) -> Settings:
         user_email=environment.get("GIT_AUTHOR_EMAIL") or config.get("user.email"),
         user_home=Path(environment.get("HOME", "/nonexistent")),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeySettings:
+    """What says which SSH key is the caller's, and what signs with it.
+
+    `ignored` are settings of the repository itself that name a program: it may start none.
+    """
+
+    key: str | None = None
+    named_by: str = ""
+    program: str | None = None
+    default_key_command: str | None = None
+    ignored: tuple[str, ...] = ()
+
+
+def load_key(
+    environment: Mapping[str, str], configured: Iterable[tuple[str, str, str]]
+) -> KeySettings:
+    """Read the settings about the caller's key; `configured` has scope, name and value of each."""
+    every = list(configured)
+    config = {name.lower(): value for _, name, value in every}
+    own = {name.lower(): value for scope, name, value in every if scope in _OWN_SCOPES}
+    others = {name.lower() for scope, name, _ in every if scope not in _OWN_SCOPES}
+    key, named_by = _named_key(environment, config)
+    return KeySettings(
+        key=key,
+        named_by=named_by,
+        program=own.get(_PROGRAM.lower()) or None,
+        default_key_command=own.get(DEFAULT_KEY_COMMAND.lower()) or None,
+        ignored=tuple(name for name in (_PROGRAM, DEFAULT_KEY_COMMAND) if name.lower() in others),
+    )
+
+
+def _named_key(environment: Mapping[str, str], config: Mapping[str, str]) -> tuple[str | None, str]:
+    """Return the key and the setting that names it."""
+    setting = next(each for each in SETTINGS if each.name == "key")
+    candidates = [
+        (environment.get(setting.variable), setting.variable),
+        (config.get(setting.config.lower()), setting.config),
+    ]
+    signing = config.get("user.signingkey", "")
+    # else it may be the id of an OpenPGP key, which is neither a path nor an SSH key
+    if config.get("gpg.format") == "ssh" or "/" in signing or signing.startswith(_SSH_STARTS):
+        candidates.append((signing, "user.signingkey"))
+    return next(((key, name) for key, name in candidates if key), (None, ""))
 
 
 def _path(text: str | None) -> Path | None:

@@ -48,13 +48,14 @@ SETTINGS = (
 )
 
 
-def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+def environment(extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
     """Give git a clean environment: no inherited `GIT_*`, no system or user configuration.
 
-    No transport: git fetches missing objects by a program that the configuration may name.
+    No transport: git fetches missing objects by a program that the configuration may name. What
+    is None in `extra` is left out.
     """
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-    return {
+    every: dict[str, str | None] = {
         **kept,
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
@@ -68,6 +69,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         **(extra or {}),
     }
+    return {name: value for name, value in every.items() if value is not None}
 
 
 def arguments(git_dir: Path | None, args: Sequence[str]) -> list[str]:
@@ -82,7 +84,7 @@ def run(
     git_dir: Path | None = None,
     stdin: bytes = b"",
     cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
 ) -> bytes:
     """Run git and give its stdout; raises GitError with command, code and stderr."""
     done = attempt(args, git_dir=git_dir, stdin=stdin, cwd=cwd, env=env)
@@ -98,7 +100,7 @@ def attempt(
     git_dir: Path | None = None,
     stdin: bytes = b"",
     cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git whatever its exit code; raises ToolNotFound without git.
 

@@ -6,10 +6,11 @@ import configparser
 import os
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from runner.core.errors import (
     FileAccessError,
@@ -19,6 +20,14 @@ from runner.core.errors import (
     ToolNotFound,
 )
 from runner.git import command, refs
+
+
+class Setting(NamedTuple):
+    """One value of git configuration; `scope` is system, global, local, worktree or command."""
+
+    scope: str
+    name: str
+    value: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +52,11 @@ class Repository:
         return self.common_dir / "planlock"
 
     @property
+    def top(self) -> Path:
+        """Where git itself starts from: the work tree, in a bare repository the git folder."""
+        return self.work_tree or self.git_dir
+
+    @property
     def shallow(self) -> bool:
         return (self.common_dir / "shallow").exists()
 
@@ -53,6 +67,18 @@ class Repository:
 
     def head_commit(self) -> str | None:
         return refs.read(self.git_dir, "HEAD")
+
+    def settings(self, environment: Mapping[str, str]) -> tuple[Setting, ...]:
+        """List git's configuration as the caller's own git reads it, the strongest value last."""
+        names = {"GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL", "HOME", "XDG_CONFIG_HOME"}
+        names |= {name for name in environment if name.startswith("GIT_CONFIG_")}
+        own = {name: environment.get(name) for name in names}
+        listed = command.run(
+            ["config", "--list", "--show-scope", "-z"], git_dir=self.git_dir, env=own
+        )
+        fields = [os.fsdecode(field) for field in listed.split(b"\0")]
+        pairs = zip(fields[:-1:2], fields[1::2], strict=True)
+        return tuple(Setting(scope, *_name_and_value(text)) for scope, text in pairs)
 
     def set_config(self, name: str, value: str) -> None:
         """Store a setting in the repository's own configuration."""
@@ -137,6 +163,12 @@ def _read_config(repo: object) -> dict[str, str]:
     finally:
         reader.release()
     return settings
+
+
+def _name_and_value(text: str) -> tuple[str, str]:
+    """A name alone is a switch that is on."""
+    name, line_end, value = text.partition("\n")
+    return name, value if line_end else "true"
 
 
 def _key(section: str, name: str) -> str:

@@ -1,73 +1,40 @@
-"""The allowed_signers file: which key is whose, for which namespaces, and when.
-
-Format: ssh-keygen(1), ALLOWED SIGNERS, less what could be read in two ways.
-"""
+"""The allowed_signers file: which key is whose, for which namespaces, and when."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
 
 from runner.core.errors import InvalidDocument, Problem, Refused, UsageError
-from runner.git.sshsig import PublicKey
-
-_LINE: Final = re.compile(
-    r'(?P<principal>[^\s"]+)[ \t]+'
-    r'(?:(?P<options>(?!(?:ssh|ecdsa|sk)-)(?:[^\s"\\]|"[^"\\]*")+)[ \t]+)?'
-    r"(?P<key>[^\s\"]+[ \t]+[^\s\"]+)(?:[ \t].*)?"
-)
-_OPTION: Final = re.compile(r'([A-Za-z-]+)(?:="([^"]*)")?(?:,(?=.)|$)')
-_NAME: Final = re.compile(r"[!-~]+")
-_PATTERN: Final = re.compile(r"[*?!\\]")
-_TIMESTAMP: Final = re.compile(r"([0-9]{8})(?:([0-9]{4})([0-9]{2})?)?Z")
-_WITH_VALUE: Final = {"namespaces", "valid-after", "valid-before"}
-_FLAGS: Final = {"cert-authority"}
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class _BadLine(Exception):
-    def __init__(self, code: str, message: str, fix: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.fix = fix
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One line; `valid_after` and `valid_before` are themselves still valid."""
-
-    line: int
-    principal: str
-    namespaces: tuple[str, ...]
-    key: PublicKey
-    valid_after: datetime | None = None
-    valid_before: datetime | None = None
-    cert_authority: bool = False
-
-    @property
-    def window(self) -> str:
-        after = f"valid from {_iso(self.valid_after)}" if self.valid_after else ""
-        before = f"valid until {_iso(self.valid_before)}" if self.valid_before else ""
-        return ", ".join(filter(None, (after, before)))
-
-    def is_valid(self, at: datetime) -> bool:
-        # ssh-keygen compares whole seconds
-        second = at.astimezone(UTC).replace(microsecond=0)
-        early = self.valid_after is not None and second < self.valid_after
-        late = self.valid_before is not None and second > self.valid_before
-        return not early and not late
+from runner.git.certificates import Assurance, Certificate, Credential
+from runner.git.signer_lines import BadLine, Entry, is_name, iso, parse_line
+from runner.git.ssh_keys import PublicKey
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """Whose the key is, or None and the reason why it counts for nobody."""
+    """Whose the key is and how much that is worth; or None, and why it counts for nobody."""
 
     principal: str | None = None
+    assurance: Assurance | None = None
+    code: str = ""
     reason: str = ""
+
+
+class _Uncounted(Exception):
+    def __init__(self, reason: str, *, code: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+def _not_listed(reason: str) -> _Uncounted:
+    return _Uncounted(reason, code="key_not_listed")
+
+
+def _not_valid(reason: str) -> _Uncounted:
+    return _Uncounted(reason, code="key_not_valid")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,43 +42,122 @@ class AllowedSigners:
     file: str
     entries: tuple[Entry, ...]
 
-    def find(self, key: PublicKey, *, namespace: str, at: datetime) -> Verdict:
-        """Whose `key` is in `namespace` at the time `at`, which must have a zone."""
+    def find(self, who: Credential | PublicKey, *, namespace: str, at: datetime) -> Verdict:
+        """Whose `who` is in `namespace` at the time `at`, which must have a zone.
+
+        What signed nothing yet is judged as it would be once it has.
+        """
         if at.tzinfo is None:
             raise ValueError("the time of use needs a time zone")
-        name = f"key {key.fingerprint}"
-        entries = self._lines_of(key)
-        if not entries:
-            return Verdict(reason=f"{name} is not listed in {self.file}")
-        whose = f"{name} is listed for {entries[0].principal}"
-        entries = [entry for entry in entries if not entry.cert_authority]
-        if not entries:
-            return Verdict(reason=f"{whose} as certificate authority, which is not supported yet")
-        entries = [entry for entry in entries if namespace in entry.namespaces]
-        if not entries:
-            return Verdict(reason=f"{whose} but not in namespace {namespace}")
-        if any(entry.is_valid(at) for entry in entries):
-            return Verdict(principal=entries[0].principal)
+        shown = _shown(who)
+        try:
+            entries = self._lines(shown)
+            principal = self._principal(shown, entries)
+            whose = f"{shown} is listed for {principal} but"
+            _check_lines(entries, whose, namespace=namespace, at=at)
+            if shown.certificate:
+                _check_certificate(shown.certificate, whose, at)
+                self._check_not_revoked(shown.key, whose, namespace=namespace, at=at)
+        except _Uncounted as error:
+            return Verdict(code=error.code, reason=error.reason)
+        return Verdict(principal=principal, assurance=shown.assurance)
+
+    def listed(self, who: Credential | PublicKey) -> str | None:
+        """Whose `who` is, whatever the time and the namespace."""
+        shown = _shown(who)
+        try:
+            return self._principal(shown, self._lines(shown))
+        except _Uncounted:
+            return None
+
+    def lines_of(self, who: Credential | PublicKey) -> tuple[Entry, ...]:
+        """The lines that say whose `who` is; none where nothing or too much does."""
+        shown = _shown(who)
+        return () if self.listed(shown) is None else tuple(self._lines(shown))
+
+    def as_of(self, at: datetime) -> Hashable:
+        """What of a time the answers depend on: where it is equal, so are they."""
+        if any(entry.cert_authority for entry in self.entries):
+            # certificates, which are not known here, have times of their own
+            return at.astimezone(UTC).replace(microsecond=0)
+        return tuple(entry.is_valid(at) for entry in self.entries)
+
+    def _lines(self, shown: Credential) -> list[Entry]:
+        """The lines that could say whose it is; raise _Uncounted where there are none."""
+        if shown.certificate:
+            return self._authority_lines(shown.certificate)
+        found = self._plain_lines(shown.key)
+        if not found:
+            raise _not_listed(f"{shown} is not listed in {self.file}")
+        return found
+
+    def _plain_lines(self, key: PublicKey) -> list[Entry]:
+        return [each for each in self.entries if each.key == key and not each.cert_authority]
+
+    def _authority_lines(self, certificate: Certificate) -> list[Entry]:
+        key = certificate.authority
+        found = [each for each in self.entries if each.key == key and each.cert_authority]
+        whose = f"{certificate}: its authority, key {key.fingerprint}, is"
+        if not found:
+            raise _not_listed(f"{whose} not listed as cert-authority in {self.file}")
+        names = certificate.principals
+        covering = [each for each in found if any(each.covers(name) for name in names)]
+        if not covering:
+            raise _not_listed(f"{whose} not listed for {', '.join(names)}")
+        return covering
+
+    def _principal(self, shown: Credential, entries: Sequence[Entry]) -> str:
+        if shown.certificate is None:
+            return entries[0].principal
+        principal = _one_covered(shown.certificate, entries)
+        others = {each.principal for each in self._plain_lines(shown.key)} - {principal}
+        if others:
+            message = f"{shown} is for {principal}, but its key is listed for {others.pop()}"
+            raise _not_listed(message)
+        return principal
+
+    def _check_not_revoked(
+        self, key: PublicKey, whose: str, *, namespace: str, at: datetime
+    ) -> None:
+        """A line of the certified key itself limits its certificates too."""
+        plain = self._plain_lines(key)
+        about = [each for each in plain if namespace in each.namespaces] or plain
+        if about:
+            _check_windows(about, f"{whose} its key is listed as", at)
+
+
+def _shown(who: Credential | PublicKey) -> Credential:
+    return who if isinstance(who, Credential) else Credential(who)
+
+
+def _one_covered(certificate: Certificate, entries: Sequence[Entry]) -> str:
+    """The one principal for which its authority is listed; several would be nobody."""
+    names = sorted(
+        name for name in {*certificate.principals} if any(each.covers(name) for each in entries)
+    )
+    if len(names) > 1:
+        raise _not_listed(f"{certificate} names several people: {', '.join(names)}")
+    if not is_name(names[0]):
+        raise _not_listed(f"{certificate} names {names[0]!r}, which is no exact name")
+    return names[0]
+
+
+def _check_lines(entries: Sequence[Entry], whose: str, *, namespace: str, at: datetime) -> None:
+    entries = [entry for entry in entries if namespace in entry.namespaces]
+    if not entries:
+        raise _not_listed(f"{whose} not in namespace {namespace}")
+    _check_windows(entries, whose, at)
+
+
+def _check_windows(entries: Sequence[Entry], whose: str, at: datetime) -> None:
+    if not any(entry.is_valid(at) for entry in entries):
         windows = " or ".join(entry.window for entry in entries)
-        return Verdict(reason=f"{whose} but {windows}, used at {_iso(at)}")
+        raise _not_valid(f"{whose} {windows}, used at {iso(at)}")
 
-    def listed(self, key: PublicKey) -> str | None:
-        """Whose `key` is, whatever the time and the namespace."""
-        entries = [entry for entry in self._lines_of(key) if not entry.cert_authority]
-        return entries[0].principal if entries else None
 
-    @property
-    def unsupported(self) -> tuple[Problem, ...]:
-        """Lines that are well-formed but count for nothing yet."""
-        found = [(entry, _not_yet(entry)) for entry in self.entries]
-        return tuple(
-            Problem(file=self.file, line=entry.line, code="not_supported", message=message)
-            for entry, message in found
-            if message
-        )
-
-    def _lines_of(self, key: PublicKey) -> list[Entry]:
-        return [entry for entry in self.entries if entry.key == key]
+def _check_certificate(certificate: Certificate, whose: str, at: datetime) -> None:
+    if not certificate.is_valid(at):
+        raise _not_valid(f"{whose} {certificate.window}, used at {iso(at)}")
 
 
 def parse(data: bytes, *, file: str) -> AllowedSigners:
@@ -120,8 +166,8 @@ def parse(data: bytes, *, file: str) -> AllowedSigners:
     problems: list[Problem] = []
     for number, line in enumerate(data.split(b"\n"), start=1):
         try:
-            entry = _parse_line(line, number)
-        except _BadLine as bad:
+            entry = parse_line(line, number)
+        except BadLine as bad:
             problems.append(_problem(bad, file, number))
         else:
             entries += [entry] if entry else []
@@ -181,156 +227,33 @@ def _stands(
     return False
 
 
-def _parse_line(raw: bytes, number: int) -> Entry | None:
-    text = _printable(raw).strip(" \t")
-    if not text or text.startswith("#"):
-        return None
-    match = _LINE.fullmatch(text)
-    if match is None:
-        raise _BadLine(
-            "line",
-            "line is not: principal, options, key type, base64 key",
-            'write it as: NAME namespaces="git" ssh-ed25519 AAAA…',
-        )
-    principal = _principal(match["principal"])
-    key = _key(match["key"])
-    options = _options(match["options"] or "")
-    after, before = _timestamp(options, "valid-after"), _timestamp(options, "valid-before")
-    if after and before and before <= after:
-        raise _BadLine("window", "valid-before is not later than valid-after")
-    return Entry(
-        line=number,
-        principal=principal,
-        namespaces=_namespaces(options),
-        key=key,
-        valid_after=after,
-        valid_before=before,
-        cert_authority="cert-authority" in options,
-    )
-
-
-def _printable(raw: bytes) -> str:
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        raise _BadLine("encoding", "line is not UTF-8", "save the file as UTF-8") from None
-    # isprintable is false for controls, invisible characters and those that turn text around
-    if not text.replace("\t", " ").isprintable():
-        raise _BadLine(
-            "characters",
-            "line has control or invisible characters",
-            "remove them; lines end in LF",
-        )
-    return text
-
-
-def _principal(text: str) -> str:
-    if _PATTERN.search(text):
-        raise _BadLine(
-            "pattern",
-            f"principal {text!r} is a pattern, which several people could match",
-            "write each principal on its own line",
-        )
-    if "," in text:
-        raise _BadLine(
-            "shared_key",
-            f"one key is listed for several principals ({text}), so it names nobody",
-            "write each principal on its own line, with a key of its own",
-        )
-    if not _NAME.fullmatch(text):
-        raise _BadLine("principal", f"principal {text!r} has characters other than ASCII")
-    return text
-
-
-def _key(text: str) -> PublicKey:
-    try:
-        return PublicKey.from_text(text)
-    except ValueError as error:
-        raise _BadLine("key", f"reading the key: {error}", "copy it from the .pub file") from error
-
-
-def _options(text: str) -> dict[str, str]:
-    options: dict[str, str] = {}
-    position = 0
-    while position < len(text):
-        match = _OPTION.match(text, position)
-        if match is None:
-            raise _BadLine(
-                "option", f"options are not understood: {text}", 'write them as NAME="VALUE",…'
-            )
-        name = match[1].lower()
-        if name in options:
-            raise _BadLine("option", f"option {name} stands twice", "remove one")
-        if name not in (_FLAGS if match[2] is None else _WITH_VALUE):
-            raise _BadLine("option", f"option {match[0].rstrip(',')} is not known")
-        options[name] = match[2] or ""
-        position = match.end()
-    return options
-
-
-def _namespaces(options: dict[str, str]) -> tuple[str, ...]:
-    if "namespaces" not in options:
-        raise _BadLine(
-            "no_namespaces",
-            "line has no namespaces, so the key would be valid for everything",
-            'add namespaces="git" before the key, or the namespaces that it is for',
-        )
-    names = tuple(options["namespaces"].split(","))
-    for name in names:
-        if not _NAME.fullmatch(name) or _PATTERN.search(name):
-            raise _BadLine(
-                "namespace", f"namespace {name!r} is not an exact name", "write each name in full"
-            )
-    return names
-
-
-def _timestamp(options: dict[str, str], option: str) -> datetime | None:
-    text = options.get(option)
-    if text is None:
-        return None
-    if _TIMESTAMP.fullmatch(f"{text}Z"):
-        raise _BadLine("local_time", f"{option} {text} is local time", f'write {option}="{text}Z"')
-    match = _TIMESTAMP.fullmatch(text)
-    if match is None:
-        raise _BadLine("timestamp", f"{option} {text!r} is not YYYYMMDD[HHMM[SS]]Z")
-    digits = "".join(group or "" for group in match.groups()).ljust(14, "0")
-    try:
-        moment = datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-    except ValueError:
-        raise _BadLine("timestamp", f"{option} {text} is no date and time") from None
-    if moment <= _EPOCH:
-        raise _BadLine("timestamp", f"{option} {text} is not after 1970")
-    return moment
-
-
 def _shared_keys(entries: Iterable[Entry], file: str) -> list[Problem]:
-    """Return a problem for each line whose key an earlier line gives to somebody else."""
+    """Return a problem for each line whose key an earlier line uses for something else."""
     first: dict[PublicKey, Entry] = {}
     problems = []
     for entry in entries:
-        owner = first.setdefault(entry.key, entry)
-        if owner.principal != entry.principal:
-            bad = _BadLine(
-                "shared_key",
-                f"key {entry.key.fingerprint} of {entry.principal} is listed for "
-                f"{owner.principal} in line {owner.line}, so it names nobody",
-                "remove one of the lines",
-            )
+        bad = _conflict(first.setdefault(entry.key, entry), entry)
+        if bad:
             problems.append(_problem(bad, file, entry.line))
     return problems
 
 
-def _problem(bad: _BadLine, file: str, line: int) -> Problem:
+def _conflict(owner: Entry, entry: Entry) -> BadLine | None:
+    name = f"key {entry.key.fingerprint} of {entry.principal}"
+    if owner.cert_authority != entry.cert_authority:
+        return BadLine(
+            "ambiguous_key",
+            f"{name} is both a cert-authority and a key of its own (line {owner.line})",
+            "certify with a key that is used for nothing else",
+        )
+    if owner.principal != entry.principal and not entry.cert_authority:
+        return BadLine(
+            "shared_key",
+            f"{name} is listed for {owner.principal} in line {owner.line}, so it names nobody",
+            "remove one of the lines",
+        )
+    return None
+
+
+def _problem(bad: BadLine, file: str, line: int) -> Problem:
     return Problem(file=file, line=line, code=bad.code, message=bad.message, fix=bad.fix)
-
-
-def _not_yet(entry: Entry) -> str:
-    if entry.cert_authority:
-        return f"certificate authority of {entry.principal} is not supported yet"
-    if not entry.key.can_verify:
-        return f"key type {entry.key.type} of {entry.principal} is not supported yet"
-    return ""
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -13,87 +13,149 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from runner.core.errors import (
     FileAccessError,
-    KeyNotFound,
     Refused,
     SigningError,
     ToolNotFound,
     UsageError,
 )
-from runner.git import sshsig
-from runner.git.sshsig import BadSignature, PublicKey
+from runner.git import ssh_keys, sshsig
+from runner.git.certificates import Credential
+from runner.git.signing_keys import literal, no_key, path_of, pub, public_text
+from runner.git.ssh_keys import PublicKey
+from runner.git.sshsig import BadSignature
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+SSH_KEYGEN: Final = "ssh-keygen"
+_SHOW_PROGRAMS: Final = r"git config --show-origin --get-regexp '^gpg\.ssh\.'"
 
 
 class SshSigner:
     """A person's key: what git's `user.signingKey` takes, so a key file or a public key's text.
 
-    The private half lies beside the public file, or an agent has it.
+    The private half lies beside the public file, or an agent or authenticator has it. `program`
+    takes the arguments of ssh-keygen, as git's `gpg.ssh.program` does.
     """
 
-    def __init__(self, key: str | Path, *, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        key: str | Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        program: str = SSH_KEYGEN,
+    ) -> None:
         self._key = key
         self._env = env
+        self._program = program
 
     @cached_property
-    def public_key(self) -> PublicKey:
-        literal = _literal(self._key)
-        text = _public_text(_path(self._key)) if literal is None else literal
+    def credential(self) -> Credential:
+        """What a signature will show: the key, or the certificate where that is named."""
+        text = literal(self._key)
         try:
-            return PublicKey.from_text(text)
+            return Credential.from_text(public_text(path_of(self._key)) if text is None else text)
         except ValueError as error:
             raise SigningError(f"reading public key {self._key}: {error}") from error
 
+    @property
+    def public_key(self) -> PublicKey:
+        return self.credential.key
+
+    @property
+    def listable_key(self) -> PublicKey:
+        """The key as a line of its own names it; raises UsageError for a certificate."""
+        certificate = self.credential.certificate
+        if certificate:
+            message = f"{self._key} is a certificate, which counts through its authority"
+            hint = "list the authority in plans/allowed_signers: NAME cert-authority,…"
+            raise UsageError(message, hint=hint)
+        return self.public_key
+
     def sign(self, message: bytes, *, namespace: str) -> bytes:
-        """Return an armored signature; may ask for a passphrase on the terminal."""
-        key = self.public_key
-        if not key.can_verify:
-            raise SigningError(
-                f"signing with key {key.fingerprint}: key type {key.type} is not supported yet",
-                hint="ssh-keygen -t ed25519",
-            )
+        """Return an armored signature; may ask for a passphrase, PIN or touch."""
+        credential = self.credential
         try:
             armored = self._signature(message, namespace)
         except OSError as error:
             raise FileAccessError(f"signing with key {self._key}: {error}") from error
-        return _checked(armored, message, namespace=namespace, key=key)
+        return _checked(armored, message, namespace=namespace, by=credential)
 
     def _signature(self, message: bytes, namespace: str) -> bytes:
         with tempfile.TemporaryDirectory(prefix="planlock-sign-") as folder:
             file = Path(folder, "message")
             file.write_bytes(message)
-            self._ssh_keygen("-n", namespace, "-f", str(self._key_file(folder)), str(file))
+            self._run("-Y", "sign", "-n", namespace, "-f", str(self._key_file(folder)), str(file))
             return file.with_suffix(".sig").read_bytes()
 
     def _key_file(self, folder: str) -> Path:
-        if _literal(self._key) is None:
-            return _path(self._key)
+        if literal(self._key) is None:
+            return path_of(self._key)
         file = Path(folder, "key.pub")
-        file.write_text(f"{self.public_key.text}\n")
+        file.write_text(f"{self.credential.text}\n")
         return file
 
-    def _ssh_keygen(self, *arguments: str) -> None:
-        argv = ["ssh-keygen", "-q", "-Y", "sign", *arguments]
-        try:
-            # standard input stays the caller's: that is where a passphrase may be asked
-            done = subprocess.run(argv, env=self._env, capture_output=True, check=False)
-        except FileNotFoundError as error:
-            raise ToolNotFound(
-                "signing: ssh-keygen is not installed", hint="apt-get install openssh-client"
-            ) from error
-        except OSError as error:
-            raise SigningError(f"starting ssh-keygen: {error.strerror}") from error
+    def _run(self, *arguments: str) -> None:
+        # other programs know only the options that git gives them
+        quiet = ["-q"] if self._program == SSH_KEYGEN else []
+        # whoever must touch their authenticator has to see that they are asked to
+        said = None if self.public_key.hardware else subprocess.PIPE
+        argv = [_command(self._program), *quiet, *arguments]
+        done = _started(argv, self._env, stderr=said)
         if done.returncode:
-            words = done.stderr.decode(errors="replace").strip()
-            raise SigningError(
-                f"signing with key {self._key}: {words or f'ssh-keygen exit {done.returncode}'}",
-                hint="ssh-add -l",
-            )
+            words = (done.stderr or b"").decode(errors="replace").strip()
+            words = words or f"{self._program} exit {done.returncode}"
+            raise SigningError(f"signing with key {self._key}: {words}", hint="ssh-add -l")
+
+
+def first_key(command: str, *, env: Mapping[str, str] | None = None) -> str:
+    """Return the key that `gpg.ssh.defaultKeyCommand` prints first; it is not run by a shell."""
+    try:
+        argv = shlex.split(command)
+    except ValueError as error:
+        raise _no_default_key(command, str(error)) from error
+    if not argv:
+        raise _no_default_key(command, "it is empty")
+    done = _started([_command(argv[0]), *argv[1:]], env, stderr=subprocess.PIPE)
+    if done.returncode:
+        words = done.stderr.decode(errors="replace").strip()
+        raise _no_default_key(command, words or f"exit {done.returncode}")
+    line = done.stdout.decode(errors="replace").partition("\n")[0].strip()
+    if literal(line) is None:
+        raise _no_default_key(command, f"its first line is no public key: {line!r}")
+    return line
+
+
+def _no_default_key(command: str, trouble: str) -> SigningError:
+    message = f"asking gpg.ssh.defaultKeyCommand ({command}) for your key: {trouble}"
+    return SigningError(message, hint="git config --global user.signingkey ~/.ssh/id_ed25519.pub")
+
+
+def _command(program: str) -> str:
+    """Return a program as it is started; one that the repository could bring along is refused."""
+    path = str(path_of(program)) if program.startswith("~") else program
+    if "/" in path and not path.startswith("/"):
+        message = f"starting {program}: a relative path could name a file of the repository"
+        raise SigningError(message, hint=_SHOW_PROGRAMS)
+    return path
+
+
+def _started(
+    argv: Sequence[str], env: Mapping[str, str] | None, *, stderr: int | None
+) -> subprocess.CompletedProcess[bytes]:
+    # standard input stays the caller's: that is where a passphrase may be asked
+    try:
+        return subprocess.run(argv, env=env, stdout=subprocess.PIPE, stderr=stderr, check=False)
+    except FileNotFoundError as error:
+        hint = "apt-get install openssh-client" if argv[0] == SSH_KEYGEN else ""
+        message = f"signing: {argv[0]} is not installed"
+        raise ToolNotFound(message, hint=hint or _SHOW_PROGRAMS) from error
+    except OSError as error:
+        raise SigningError(f"starting {argv[0]}: {error.strerror}") from error
 
 
 class FileSigner:
@@ -101,7 +163,7 @@ class FileSigner:
 
     def __init__(self, path: Path) -> None:
         self._private_key = _private_key(path)
-        self.public_key = sshsig.public_key_of(self._private_key)
+        self.public_key = ssh_keys.public_key_of(self._private_key)
 
     def sign(self, message: bytes, *, namespace: str) -> bytes:
         return sshsig.sign_in_process(self._private_key, message, namespace=namespace)
@@ -115,7 +177,7 @@ def generate_key(path: Path, comment: str) -> PublicKey:
     if not comment.isprintable():
         raise UsageError(f"generating key {path}: comment {comment!r} is not one printable line")
     private_key = Ed25519PrivateKey.generate()
-    public_key = sshsig.public_key_of(private_key)
+    public_key = ssh_keys.public_key_of(private_key)
     data = private_key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.OpenSSH,
@@ -123,97 +185,22 @@ def generate_key(path: Path, comment: str) -> PublicKey:
     )
     _create(path, data, mode=0o600)
     try:
-        _create(_pub(path), f"{public_key.text} {comment}".rstrip().encode() + b"\n", mode=0o644)
+        _create(pub(path), f"{public_key.text} {comment}".rstrip().encode() + b"\n", mode=0o644)
     except (Refused, FileAccessError):
         path.unlink()
         raise
     return public_key
 
 
-def usable_key(candidates: Sequence[str | Path]) -> str | Path | None:
-    """Return the first candidate that SshSigner can take: a key file or a key in text."""
-    for candidate in candidates:
-        if _literal(candidate) is not None:
-            return candidate
-        path = _path(candidate)
-        if _is_file(path) or _is_file(_pub(path)):
-            return path
-    return None
-
-
-def _literal(key: str | Path) -> str | None:
-    """Return the public key of `key::TEXT` or `ssh-…`, as git reads its setting."""
-    if isinstance(key, Path):
-        return None
-    if key.startswith("key::"):
-        return key.removeprefix("key::")
-    return key if key.startswith("ssh-") else None
-
-
-def _path(key: str | Path) -> Path:
-    try:
-        return Path(key).expanduser()
-    except RuntimeError:
-        # no home is known for `~NAME`: it then stands for itself, and is not found
-        return Path(key)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:
-        return False
-
-
-def _pub(path: Path) -> Path:
-    return path.with_name(f"{path.name}.pub")
-
-
-def _public_text(path: Path) -> str:
-    """Return the public key where ssh-keygen looks: the file, its .pub, inside the private key."""
-    data = _read(path)
-    if data is None or data.startswith(b"-----BEGIN "):
-        public = _read(_pub(path))
-        if public is None:
-            raise _no_key(path) if data is None else _no_public_key(path)
-        data = public
-    return data.decode(errors="replace")
-
-
-def _no_public_key(path: Path) -> KeyNotFound:
-    return KeyNotFound(
-        f"reading public key {_pub(path)}: no such file",
-        hint=f"ssh-keygen -y -f {shlex.quote(str(path))} > {shlex.quote(str(_pub(path)))}",
-    )
-
-
-def _read(path: Path) -> bytes | None:
-    """Return None where there is no such file."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise FileAccessError(f"reading key {path}: {error.strerror}") from error
-
-
-def _no_key(path: Path) -> KeyNotFound:
-    return KeyNotFound(
-        f"reading key {path}: no such file",
-        hint=f"ssh-keygen -t ed25519 -f {shlex.quote(str(path))}",
-    )
-
-
-def _checked(armored: bytes, message: bytes, *, namespace: str, key: PublicKey) -> bytes:
+def _checked(armored: bytes, message: bytes, *, namespace: str, by: Credential) -> bytes:
     # a public key file that lies beside another private key would sign as somebody else
     try:
-        signed_by = sshsig.verify(armored, message, namespace=namespace)
+        signed = sshsig.verify(armored, message, namespace=namespace)
     except BadSignature as error:
-        raise SigningError(f"checking the new signature: {error.reason}") from error
-    if signed_by != key:
-        raise SigningError(
-            f"signing with key {key.fingerprint}: ssh-keygen signed with {signed_by.fingerprint}"
-        )
+        trouble = f"checking the new signature: {error.reason}"
+        raise SigningError(trouble, hint="ssh-add -l") from error
+    if signed.blob != by.blob:
+        raise SigningError(f"signing with {by}: the signature is by {signed}", hint="ssh-add -l")
     return armored
 
 
@@ -243,7 +230,7 @@ def _read_private(path: Path) -> bytes:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             data = file.read()
     except FileNotFoundError as error:
-        raise _no_key(path) from error
+        raise no_key(path) from error
     except OSError as error:
         raise FileAccessError(f"reading key {path}: {error.strerror}") from error
     if mode & 0o077:

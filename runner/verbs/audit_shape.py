@@ -116,11 +116,11 @@ def _check_signed_file(of: Walk, commit: Commit, path: str, moment: str) -> None
         of.add("unsigned_run", path, "no signature beside it")
         return
     try:
-        key = sshsig.verify(armored, data, namespace=NAMESPACE)
+        signed = sshsig.verify(armored, data, namespace=NAMESPACE)
     except BadSignature as error:
         of.add("unsigned_run", path, f"signature: {error.reason}")
         return
-    found = of.past.trusted.signers.find(key, namespace=NAMESPACE, at=parse_time(moment))
+    found = of.past.trusted.signers.find(signed, namespace=NAMESPACE, at=parse_time(moment))
     if found.principal != of.run.header.runner:
         whose = found.reason or f"signed by {found.principal}"
         of.add("wrong_signer", path, f"not by {of.run.header.runner}: {whose}")
@@ -132,11 +132,11 @@ def _check_signed_commit(of: Walk, commit: Commit, moment: str) -> None:
         of.add("unsigned_commit", commit.oid[:12], "no signature")
         return
     try:
-        key = sshsig.verify(commit.signature, commit.signed_part, namespace="git")
+        signed = sshsig.verify(commit.signature, commit.signed_part, namespace="git")
     except BadSignature as error:
         of.add("unsigned_commit", commit.oid[:12], f"signature: {error.reason}")
         return
-    found = of.past.trusted.signers.find(key, namespace="git", at=parse_time(moment))
+    found = of.past.trusted.signers.find(signed, namespace="git", at=parse_time(moment))
     if found.principal != of.run.header.runner:
         whose = found.reason or f"signed by {found.principal}"
         of.add("wrong_signer", commit.oid[:12], f"not by {of.run.header.runner}: {whose}")

@@ -21,7 +21,7 @@ from runner.git import home, signers
 from runner.git.checkouts import write_file
 from runner.git.home import LOCAL, Home
 from runner.git.signing import generate_key
-from runner.git.sshsig import PublicKey
+from runner.git.ssh_keys import PublicKey
 from runner.project import Project
 
 PERSON_NAMESPACES = ("git", "planlock-approval")
@@ -222,6 +222,6 @@ def _header() -> bytes:
 
 def _person_key(project: Project) -> PublicKey:
     try:
-        return project.person.public_key
+        return project.person.listable_key
     except KeyNotFound as error:
         raise KeyNotFound(error.message, hint="planlock key new, then planlock init") from error

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from runner.core.errors import FileAccessError
 from runner.git.signing import generate_key
-from runner.git.sshsig import PublicKey
+from runner.git.ssh_keys import PublicKey
 
 
 def new(path: Path, *, comment: str) -> PublicKey:

@@ -21,7 +21,7 @@ from runner.core.policy import POLICY_PATH, SIGNERS_PATH
 from runner.git import signers
 from runner.git.checkouts import write_file
 from runner.git.signing import SshSigner
-from runner.git.sshsig import PublicKey
+from runner.git.ssh_keys import PublicKey
 from runner.project import Project
 from runner.verbs.init import PERSON_NAMESPACES, signers_name
 from runner.verbs.propose import line_end
@@ -57,7 +57,7 @@ def add(project: Project, name: str, *, key: Path, roles: Sequence[str]) -> Pers
 
 def _public_key(key: Path, name: str) -> PublicKey:
     try:
-        return SshSigner(key).public_key
+        return SshSigner(key).listable_key
     except SigningError as error:
         hint = "--key takes the file of a public SSH key, whose name ends in .pub"
         raise UsageError(f"{key} holds no public key: {error.message}", hint=hint) from error

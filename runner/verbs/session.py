@@ -256,8 +256,8 @@ def _header_signer(project: Project, found: Evidence, run: RunFile, tip: str) ->
     tree = store.commit(tip).tree
     data, armored = store.file(tree, path), store.file(tree, f"{path}.sig")
     try:
-        key = sshsig.verify(armored or b"", data or b"", namespace=NAMESPACE)
+        signed = sshsig.verify(armored or b"", data or b"", namespace=NAMESPACE)
     except BadSignature:
         return None
     now = project.world.now()
-    return found.authority.signers.find(key, namespace=NAMESPACE, at=now).principal
+    return found.authority.signers.find(signed, namespace=NAMESPACE, at=now).principal

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +180,7 @@ def _check_data(work: _Work, path: Path, data: bytes) -> str:
         return kind or "plan"
     try:
         if named == "signers":
-            work.problems += _signers_problems(data, path)
+            _check_signers(data, path)
         else:
             document = documents.parse(data, file=path.as_posix())
             kind = named or _kind_by_keys(document.value)
@@ -255,11 +255,10 @@ def _chain(work: _Work, place: Path, run: Path) -> Iterator[Problem]:
         yield _problem(run / (name or RUN_FILE), "broken_chain", message, fix)
 
 
-def _signers_problems(data: bytes, path: Path) -> list[Problem]:
+def _check_signers(data: bytes, path: Path) -> None:
     from runner.git import signers
 
-    found = signers.parse(data, file=path.as_posix())
-    return [replace(each, fix=each.fix or "ssh-keygen -t ed25519") for each in found.unsupported]
+    signers.parse(data, file=path.as_posix())
 
 
 def _unreadable(path: Path, error: OSError) -> Problem:

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -12,9 +13,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
+from ssh_keys import packed
 
-from runner.git import sshsig
-from runner.git.sshsig import BadSignature, PublicKey
+from runner.git import ssh_keys, sshsig
+from runner.git.ssh_keys import PublicKey
+from runner.git.sshsig import BadSignature, Signed
 
 APPROVAL: Final = "planlock-approval"
 MESSAGE: Final = b"decision: approve\n"
@@ -23,10 +26,6 @@ ARMORED: Final = sshsig.sign_in_process(PRIVATE_KEY, MESSAGE, namespace=APPROVAL
 GROUP_ORDER: Final = 2**252 + 27742317777372353535851937790883648493
 
 MakeKey = Callable[..., Path]
-
-
-def packed(*strings: bytes) -> bytes:
-    return b"".join(len(string).to_bytes(4, "big") + string for string in strings)
 
 
 def wire_of(armored: bytes) -> bytes:
@@ -43,7 +42,7 @@ def forged(**changes: bytes) -> bytes:
     """Return an armored signature that is right in all but the `changes`."""
     parts = {
         "version": b"\0\0\0\1",
-        "key": sshsig.public_key_of(PRIVATE_KEY).blob,
+        "key": ssh_keys.public_key_of(PRIVATE_KEY).blob,
         "namespace": APPROVAL.encode(),
         "reserved": b"",
         "hash_name": b"sha512",
@@ -85,7 +84,7 @@ def test_verifies_what_ssh_keygen_signed(make_key: MakeKey, hash_name: str, size
     """A signature by ssh-keygen over any message, with both hashes, gives its key."""
     key = make_key()
     armored = ssh_sign(key, b"x" * size, APPROVAL, f"-Ohashalg={hash_name}")
-    assert sshsig.verify(armored, b"x" * size, namespace=APPROVAL) == public_key(key)
+    assert sshsig.verify(armored, b"x" * size, namespace=APPROVAL) == Signed(public_key(key))
     assert sshsig.parse(armored).hash_algorithm == hash_name
 
 
@@ -103,7 +102,7 @@ def test_signs_byte_for_byte_as_ssh_keygen(make_key: MakeKey) -> None:
 
 def test_ssh_keygen_accepts_ours(tmp_path: Path) -> None:
     """`ssh-keygen -Y verify` and `-Y check-novalidate` accept what is signed in process."""
-    key = sshsig.public_key_of(PRIVATE_KEY)
+    key = ssh_keys.public_key_of(PRIVATE_KEY)
     signature, allowed = tmp_path / "message.sig", tmp_path / "allowed"
     signature.write_bytes(ARMORED)
     allowed.write_text(f'runner namespaces="{APPROVAL}" {key.text}\n')
@@ -133,13 +132,13 @@ def test_git_accepts_our_commit_signature(tmp_path: Path) -> None:
     header = b"gpgsig " + armored.rstrip(b"\n").replace(b"\n", b"\n ") + b"\n"
     commit = git("hash-object", "-t", "commit", "-w", "--stdin", data=head + header + b"\nrun\n")
     allowed = tmp_path / "allowed"
-    allowed.write_text(f"runner {sshsig.public_key_of(PRIVATE_KEY).text}\n")
+    allowed.write_text(f"runner {ssh_keys.public_key_of(PRIVATE_KEY).text}\n")
     git("-c", f"gpg.ssh.allowedSignersFile={allowed}", "verify-commit", commit)
 
 
 def test_fingerprint_and_text_are_as_ssh_keygen_prints(make_key: MakeKey) -> None:
     """Fingerprint and text of a key are those of `ssh-keygen -l` and of the .pub file."""
-    for name, kind, bits in (("a", "ed25519", "256"), ("b", "ecdsa", "384"), ("c", "rsa", "1024")):
+    for name, kind, bits in (("a", "ed25519", "256"), ("b", "ecdsa", "384"), ("c", "rsa", "2048")):
         path = make_key(name, kind, bits)
         listed = subprocess.run(["ssh-keygen", "-lf", path], capture_output=True, check=True)
         key = public_key(path)
@@ -157,9 +156,15 @@ def test_fingerprint_and_text_are_as_ssh_keygen_prints(make_key: MakeKey) -> Non
         ("ssh-ed25519 *", "not base64"),
         ("ssh-ed25519 AAAA", "cut off"),
         ("ssh-dss " + base64.b64encode(packed(b"ssh-dss")).decode(), "'ssh-dss' is not known"),
-        ("ssh-rsa " + sshsig.public_key_of(PRIVATE_KEY).text.split()[1], "its line 'ssh-rsa'"),
-        ("x " + base64.b64encode(packed(b"ssh-ed25519", b"1" * 31)).decode(), "31 bytes, not 32"),
-        ("x " + base64.b64encode(packed(b"ssh-ed25519", b"1" * 32) + b"0").decode(), "trailing"),
+        ("ssh-rsa " + ssh_keys.public_key_of(PRIVATE_KEY).text.split()[1], "its line 'ssh-rsa'"),
+        (
+            "ssh-ed25519 " + base64.b64encode(packed(b"ssh-ed25519", b"1" * 31)).decode(),
+            "31 bytes, not 32",
+        ),
+        (
+            "ssh-ed25519 " + base64.b64encode(packed(b"ssh-ed25519", b"1" * 32) + b"0").decode(),
+            "trailing",
+        ),
         ("x " + base64.b64encode(packed(b"\xff")).decode(), "not UTF-8"),
     ],
 )
@@ -189,8 +194,8 @@ def test_A23_signature_of_another_namespace() -> None:
     "armored, expected",
     [
         (forged(rest=b"\0"), "signature has 1 trailing bytes"),
-        (forged(trailer=b"\0"), "ends in 1 bytes, not 0"),
-        (forged(key=sshsig.public_key_of(PRIVATE_KEY).blob + b"\0"), "1 trailing bytes"),
+        (forged(trailer=b"\0"), "1 trailing bytes"),
+        (forged(key=ssh_keys.public_key_of(PRIVATE_KEY).blob + b"\0"), "1 trailing bytes"),
         (ARMORED + b"\n", "after the signature's footer"),
         (ARMORED + ARMORED, "after the signature's footer"),
         (ARMORED.rstrip(b"\n") + b" ", "after the signature's footer"),
@@ -211,37 +216,29 @@ def test_A23_other_hash(name: str) -> None:
 
 def test_A23_unknown_key_type() -> None:
     """A key type that OpenSSH does not sign with, or with a misleading name, is refused."""
-    for name in (b"ssh-dss", b"ssh-ed25519-cert-v01@openssh.com", b"SSH-ED25519", b""):
+    for name in (b"ssh-dss", b"ssh-dss-cert-v01@openssh.com", b"SSH-ED25519", b"rsa-sha2-512", b""):
         assert "is not known" in reason(forged(key=packed(name, b"1" * 32)))
     assert "not UTF-8" in reason(forged(key=packed(b"\xff", b"1" * 32)))
 
 
-@pytest.mark.parametrize("flags", [0, 1, 5])
-def test_A23_fido_signature(flags: int) -> None:
-    """A FIDO signature is read but not counted, touched or not, as long as none can be checked."""
-    name = b"sk-ssh-ed25519@openssh.com"
-    trailer = bytes([flags, 0, 0, 0, 9])
-    armored = forged(
-        key=packed(name, b"1" * 32, b"ssh:"),
-        signature_type=name,
-        signature=b"2" * 64,
-        trailer=trailer,
-    )
-    assert sshsig.parse(armored).trailer == trailer
-    assert "key type sk-ssh-ed25519@openssh.com is not supported yet" in reason(armored)
-
-
-@pytest.mark.parametrize("kind, bits", [("ecdsa", "256"), ("ecdsa", "521"), ("rsa", "1024")])
-def test_other_key_types_are_read_but_not_supported_yet(
-    make_key: MakeKey, kind: str, bits: str
-) -> None:
-    """A real ecdsa or RSA signature tells its key, and is refused as not supported yet."""
+@pytest.mark.parametrize("kind, bits", [("ecdsa", "256"), ("ecdsa", "384"), ("ecdsa", "521")])
+def test_verifies_ecdsa_of_ssh_keygen(make_key: MakeKey, kind: str, bits: str) -> None:
+    """A signature by ssh-keygen with each curve gives its key."""
     key = make_key("other", kind, bits)
     armored = ssh_sign(key, MESSAGE, APPROVAL)
-    assert sshsig.parse(armored).public_key == public_key(key)
-    assert public_key(key).fingerprint in reason(armored)
-    assert "is not supported yet" in reason(armored)
-    assert not public_key(key).can_verify
+    assert sshsig.verify(armored, MESSAGE, namespace=APPROVAL).key == public_key(key)
+
+
+def test_verifying_ed25519_takes_well_under_a_millisecond() -> None:
+    """A hundred signatures are verified in less than 50 ms, in the best of five tries."""
+
+    def measured() -> float:
+        start = time.perf_counter()
+        for _ in range(100):
+            sshsig.verify(ARMORED, MESSAGE, namespace=APPROVAL)
+        return time.perf_counter() - start
+
+    assert min(measured() for _ in range(5)) < 0.05
 
 
 @pytest.mark.parametrize(
@@ -250,7 +247,7 @@ def test_other_key_types_are_read_but_not_supported_yet(
         (forged(version=bytes(4)), "not SSHSIG version 1"),
         (forged(version=b"\0\0\0\2"), "not SSHSIG version 1"),
         (forged(reserved=b"x"), "reserved"),
-        (forged(signature_type=b"rsa-sha2-512"), "not one of key type ssh-ed25519"),
+        (forged(signature_type=b"rsa-sha2-512"), "does not count for key type ssh-ed25519"),
         (forged(signature_type=b"\xff"), "not UTF-8"),
         (forged(signature=b"1" * 63), "63 bytes, not 64"),
         (forged(signature=b"1" * 64), "does not match"),
@@ -334,7 +331,7 @@ def test_a_signature_holds_for_its_message_alone(
 ) -> None:
     """A signature verifies for the message that was signed, and for no other."""
     armored = sshsig.sign_in_process(PRIVATE_KEY, message, namespace=namespace)
-    key = sshsig.verify(armored, message, namespace=namespace)
-    assert key == sshsig.public_key_of(PRIVATE_KEY)
+    signed = sshsig.verify(armored, message, namespace=namespace)
+    assert signed == Signed(ssh_keys.public_key_of(PRIVATE_KEY))
     if message != other:
         assert "does not match" in reason(armored, other, namespace=namespace)

@@ -283,15 +283,16 @@ def test_B05_a_file_that_is_too_large_is_not_read_to_its_end(tmp_path: Path) -> 
 
 
 def test_keys_that_count_for_nobody_are_problems(tmp_path: Path) -> None:
-    """Bad lines are refused, and well-formed ones that planlock cannot use are told."""
-    authority = f'ada@example.com cert-authority,namespaces="git" {KEY}\n'
+    """Bad lines are refused, and so are well-formed ones that together name nobody."""
+    line = f'ada@example.com namespaces="git" {KEY}\n'
+    authority = f'{line}*@example.com cert-authority,namespaces="git" {KEY}\n'
     write(
         tmp_path, {"a/allowed_signers": f"ada@example.com {KEY}\n", "b/allowed_signers": authority}
     )
     found = check(tmp_path).problems
     assert [(each.line, each.code) for each in found] == [
         (1, "no_namespaces"),
-        (1, "not_supported"),
+        (2, "ambiguous_key"),
     ]
     assert all(each.fix for each in found)
 

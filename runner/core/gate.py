@@ -12,7 +12,9 @@ from runner.core import approval
 from runner.core.approval import Context, Vote
 from runner.core.errors import Reason
 from runner.core.plan import PlanFile, RunCommandInput, Step, typed_input
-from runner.core.policy import LEVELS, PolicyFile, Requirement, judge_step
+from runner.core.policy import PolicyFile
+from runner.core.quorum import Quorum
+from runner.core.rules import Requirement, judge_step
 
 SPENDS = frozenset({"analyze", "summarize"})
 
@@ -25,9 +27,13 @@ class Answer(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """How the plan came to be: who signed its commits, and what is wrong with its branch."""
+    """How the plan came to be: who signed its commits, and what is wrong with its branch.
+
+    `named` are those whom any version of the plan calls its author or prompter.
+    """
 
     signers: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset()
     unsigned: tuple[str, ...] = ()
     problems: tuple[Reason, ...] = ()
 
@@ -76,17 +82,16 @@ def decide(question: Question) -> Decision:
     """Answer whether the step may run now."""
     step = question.plan.plan.steps[question.step]
     context = context_of(question)
-    verdict = judge_step(question.policy.policy, step.step_type, typed_input(step))
+    verdict = judge_step(question.policy.policy, step)
     requirements = _after_skips(verdict.requirements, question)
     if reasons := (*_denials(verdict.denied), *_standing_refusals(question, step)):
         return Decision(answer=Answer.REFUSED, reasons=reasons, requirements=requirements)
-    rejecters = approval.rejected_by(
-        approval.standing(question.votes, context), question.policy.policy, context
-    )
+    in_force = approval.standing(question.votes, context)
+    rejecters = approval.rejected_by(in_force, question.policy.policy, context)
     if rejecters:
         reason = Reason(code="rejected", message=f"rejected by {', '.join(sorted(rejecters))}")
         return Decision(answer=Answer.REJECTED, reasons=(reason,), requirements=requirements)
-    return _count(question, context, requirements)
+    return _count(question, context, requirements, in_force)
 
 
 def context_of(question: Question) -> Context:
@@ -110,7 +115,8 @@ def excluded(question: Question) -> Mapping[str, str]:
     if question.policy.policy.self_approval:
         return {}
     plan = question.plan.plan
-    people = dict.fromkeys(question.provenance.signers, "made a commit of the plan")
+    people = dict.fromkeys(question.provenance.named, "was named as its author or prompter")
+    people |= dict.fromkeys(question.provenance.signers, "made a commit of the plan")
     if plan.planner and plan.planner.prompter:
         people[plan.planner.prompter] = "prompted the model that wrote the plan"
     if plan.author:
@@ -142,7 +148,7 @@ def _standing_refusals(question: Question, step: Step) -> Iterator[Reason]:
             yield Reason(
                 code="plan_unsigned",
                 message=f"plan commit {commit[:12]} is not signed by a person of the policy",
-                fix=f"planlock propose {plan.id}",
+                fix="with a listed key and another `id`: planlock propose",
             )
     if plan.base is None or plan.author is None:
         yield Reason(
@@ -171,22 +177,19 @@ def _network_refusals(question: Question, step: Step) -> Iterator[Reason]:
                 )
 
 
-def _count(question: Question, context: Context, requirements: tuple[Requirement, ...]) -> Decision:
-    votes = approval.standing(question.votes, context)
-    held = _held(votes, context.step)
-    counted: list[Vote] = []
-    objections: list[Reason] = []
-    for vote in question.votes:
-        reason = _objection(question, context, vote, in_force=vote in votes, held=held)
-        if reason is None:
-            counted.append(vote)
-        elif vote.record.decision == "approve" and context.step in vote.record.steps:
-            objections.append(reason)
-    counted = list({vote.digest: vote for vote in counted}.values())
-    missing = [each for each in requirements if _lacking(each, counted, question)]
+def _count(
+    question: Question,
+    context: Context,
+    requirements: tuple[Requirement, ...],
+    in_force: Sequence[Vote],
+) -> Decision:
+    counted, objections = _sorted_out(question, context, in_force)
+    quorum = _quorum(question, counted)
+    missing = quorum.missing(requirements)
     money = money_left(question, counted)
     reasons = (
-        *(_missing_reason(each, counted, question, context) for each in missing),
+        *(_missing_reason(each, quorum, context) for each in missing),
+        *(_unfit(text, context) for each in missing for text in quorum.misfits(each)),
         *(dict.fromkeys(objections) if missing else ()),
         *_money_reason(question, money),
     )
@@ -197,6 +200,23 @@ def _count(question: Question, context: Context, requirements: tuple[Requirement
         requirements=requirements,
         money=money,
     )
+
+
+def _sorted_out(
+    question: Question, context: Context, in_force: Sequence[Vote]
+) -> tuple[list[Vote], list[Reason]]:
+    """The approvals that count, and why those that name the step otherwise do not."""
+    standing = {vote.digest for vote in in_force}
+    held = _held(in_force, context.step)
+    counted: dict[str, Vote] = {}
+    objections: list[Reason] = []
+    for vote in question.votes:
+        reason = _objection(question, context, vote, in_force=vote.digest in standing, held=held)
+        if reason is None:
+            counted[vote.digest] = vote
+        elif vote.record.decision == "approve" and context.step in vote.record.steps:
+            objections.append(reason)
+    return list(counted.values()), objections
 
 
 def _held(votes: Sequence[Vote], step: str) -> frozenset[str]:
@@ -238,50 +258,36 @@ def _consumed(question: Question, vote: Vote) -> Reason | None:
     return None
 
 
-def _eligible(needed: Requirement, votes: Sequence[Vote], question: Question) -> set[str]:
-    policy = question.policy.policy
-    floor = LEVELS.index(needed.assurance)
-    return {
-        vote.record.approver
-        for vote in votes
-        if vote.assurance is not None
-        and LEVELS.index(vote.assurance) >= floor
-        and (person := policy.person(vote.record.approver))
-        and (not needed.roles or set(needed.roles) & set(person.roles))
-    }
-
-
-def _lacking(needed: Requirement, votes: Sequence[Vote], question: Question) -> int:
-    return max(0, needed.approvals - len(_eligible(needed, votes, question)))
+def _quorum(question: Question, votes: Sequence[Vote]) -> Quorum:
+    return Quorum(policy=question.policy.policy, now=question.now, votes=votes)
 
 
 def unmet(
     question: Question, requirements: Sequence[Requirement], votes: Sequence[Vote]
 ) -> tuple[str, ...]:
     """Say which requirements the given approvals do not meet."""
-    context = context_of(question)
+    quorum, context = _quorum(question, votes), context_of(question)
     return tuple(
-        _missing_reason(each, votes, question, context).message
-        for each in requirements
-        if _lacking(each, votes, question)
+        _missing_reason(each, quorum, context).message for each in quorum.missing(requirements)
     )
 
 
-def _missing_reason(
-    needed: Requirement, votes: Sequence[Vote], question: Question, context: Context
-) -> Reason:
-    have = _eligible(needed, votes, question)
-    missing = needed.approvals - len(have)
+def _missing_reason(needed: Requirement, quorum: Quorum, context: Context) -> Reason:
     kind = " or ".join(needed.roles) or "person"
-    barred = sorted({*context.excluded, *have})
+    barred = sorted({*context.excluded, *quorum.fitting(needed)})
     other = f" other than {', '.join(barred)}" if barred else ""
     plural = "s" if needed.approvals > 1 else ""
     return Reason(
         code="approvals_missing",
-        message=f"{missing} of {needed.approvals} approval{plural} missing: a {kind}{other}"
-        f" ({needed.rule})",
+        message=f"{quorum.lacking(needed)} of {needed.approvals} approval{plural} missing:"
+        f" a {kind}{other} ({needed.rule})",
         fix=f"planlock approve {context.plan} --step {context.step}",
     )
+
+
+def _unfit(text: str, context: Context) -> Reason:
+    fix = f"planlock policy explain {context.plan}"
+    return Reason(code="approval_unfit", message=text, fix=fix)
 
 
 def money_left(question: Question, counted: Sequence[Vote]) -> Decimal | None:

@@ -31,12 +31,12 @@ def is_glob(text: str) -> bool:
 
 def matches(pattern: str, path: str) -> bool:
     """Whether the glob `pattern` matches the plain path, case-sensitively."""
-    return _segments_meet(pattern.split("/"), path.split("/"), literal=True)
+    return sequences_meet(pattern.split("/"), path.split("/"), literal=True)
 
 
 def overlaps(first: str, second: str) -> bool:
     """Whether some path could match both globs."""
-    return _segments_meet(first.split("/"), second.split("/"), literal=False)
+    return sequences_meet(first.split("/"), second.split("/"), literal=False)
 
 
 def hit(pattern: str, target: str) -> Hit:
@@ -55,7 +55,8 @@ def _covers(pattern: str, target: str) -> bool:
     return pattern.endswith("/**") and not is_glob(pattern[:-3]) and target.startswith(pattern[:-2])
 
 
-def _segments_meet(first: Sequence[str], second: Sequence[str], *, literal: bool) -> bool:
+def sequences_meet(first: Sequence[str], second: Sequence[str], *, literal: bool) -> bool:
+    """Whether two sequences of names can be equal; a `literal` second has no wildcards."""
     return _meet(first, second, wild="**", literal=literal, same=_names_meet)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from runner.core import approval, documents, plan, policy, run
+from runner.core import approval, documents, plan, policy, policy_checks, run
 from runner.core.documents import Document, NodePath, path_text
 from runner.core.errors import InvalidDocument, Problem
 from runner.core.findings import MAX_FINDINGS, Finding, find
@@ -34,7 +34,7 @@ class Format(Generic[T]):
 
 
 PLAN = Format(build=plan.build, cross_checks=plan.cross_checks)
-POLICY = Format(build=policy.build, cross_checks=policy.cross_checks)
+POLICY = Format(build=policy.build, cross_checks=policy_checks.cross_checks)
 APPROVAL = Format(build=approval.build)
 HEADER = Format(build=run.build_header)
 RECORD = Format(build=run.build_record)

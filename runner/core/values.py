@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated
@@ -20,7 +21,9 @@ STEP_TYPE = r"^[a-z][a-z0-9_]{0,63}$"
 
 def parse_time(text: str) -> datetime:
     """Read `2026-11-22T10:00:00Z`; raises ValueError for anything else."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    if not re.fullmatch(TIMESTAMP, text):
+        raise ValueError(f"{text!r} is no time like 2026-11-22T10:00:00Z")
+    return datetime.fromisoformat(text)
 
 
 def time_text(moment: datetime) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import ClassVar
 
 import pytest
 from gate_cases import (
@@ -20,7 +21,7 @@ from gate_cases import (
 
 from runner.core.errors import Reason
 from runner.core.gate import Answer, Provenance, SoFar, decide, excluded, money_left, unmet
-from runner.core.policy import Requirement
+from runner.core.rules import Requirement
 
 COMMITS = ("a" * 40, "b" * 40)
 
@@ -102,6 +103,74 @@ class TestAnswers:
         stale = vote("bob", steps={"edit": PLAN.digests[0]})
         decision = ask(stale, stale, vote("cleo", steps={"read": PLAN.digests[0]}))
         assert codes(decision) == ["approvals_missing", "approval_stale"]
+
+
+class TestRulesOfRoles:
+    BOTH: ClassVar = {
+        "name": "both",
+        "match": {"path": "utils.py"},
+        "quorum": {"maintainer": 1, "security": 1},
+    }
+    PEOPLE: ClassVar = [
+        {"principal": address("ada"), "roles": ["maintainer", "security"]},
+        {"principal": address("bob"), "roles": ["maintainer", "security"]},
+        {"principal": address("cleo"), "roles": ["security"]},
+        {"principal": address("dan")},
+    ]
+
+    def test_a_quorum_needs_a_person_for_each_place(self) -> None:
+        """One person with both roles is not two, and the author fills no place."""
+        policy = make_policy(self.BOTH, people=self.PEOPLE)
+        refused = ask(vote("bob"), vote("ada"), vote("dan"), policy=policy)
+        assert codes(refused) == ["approvals_missing", "approval_unfit", "self_approval"]
+        assert refused.reasons[0].message == (
+            "1 of 2 approvals missing: a maintainer or security other than ada@example.com,"
+            " bob@example.com (both)"
+        )
+        assert ask(vote("bob"), vote("cleo"), policy=policy).allowed
+        assert not ask(vote("cleo"), vote("dan"), policy=policy).allowed
+
+    def test_an_approval_that_does_not_fit_is_explained(self) -> None:
+        """Each approval that counts, but not for the rule, is told with the reason and a fix."""
+        rule = {"name": "r", "match": {}, "approvals": 1, "roles": ["maintainer"]}
+        decision = ask(vote("dan"), policy=make_policy(rule))
+        assert decision.reasons[1:] == (
+            Reason(
+                code="approval_unfit",
+                message="dan@example.com's approval is by nobody of role maintainer (r)",
+                fix="planlock policy explain job",
+            ),
+        )
+
+    def test_what_does_not_fit_is_not_told_where_nothing_is_missing(self) -> None:
+        """An approval too many is no matter."""
+        rule = {"name": "r", "match": {}, "approvals": 1, "roles": ["maintainer"]}
+        assert ask(vote("dan"), vote("bob"), policy=make_policy(rule)).reasons == ()
+
+    def test_A21_a_rule_may_ask_for_fresh_approvals(self) -> None:
+        """An approval that is too old for a rule still counts for others."""
+        fresh = {"name": "fresh", "match": {"path": "utils.py"}, "approvals": 1}
+        policy = make_policy({**fresh, "expires_after": "30m"})
+        old, new = vote("bob"), vote("bob", made_at="2026-11-22T09:30:01Z")
+        assert codes(ask(old, policy=policy)) == ["approvals_missing", "approval_unfit"]
+        assert ask(new, policy=policy).allowed
+        assert ask(old, step=2, policy=policy).allowed
+
+    def test_a_command_in_doubt_needs_what_both_rules_ask(self) -> None:
+        """A free command with a variable needs the approval that any command needs."""
+        free = {"name": "free", "match": {"command": "make **"}, "approvals": 0}
+        for line, allowed in (("make test", True), ("make $x", False), ("make; x", False)):
+            plan = make_plan(step("make", "run_command", command=line))
+            assert ask(plan=plan, step=0, policy=make_policy(free)).allowed is allowed
+            assert ask(vote("bob", plan_file=plan), plan=plan, step=0).allowed
+
+    def test_whom_any_version_named_may_not_approve(self) -> None:
+        """Who was once the plan's author stays excluded when another version names somebody else."""
+        once = Provenance(named=frozenset({address("bob")}))
+        decision = ask(vote("bob"), provenance=once)
+        assert codes(decision) == ["approvals_missing", "self_approval"]
+        assert "was named as its author or prompter" in decision.reasons[1].message
+        assert ask(vote("cleo"), provenance=once).allowed
 
 
 class TestStandingRefusals:

@@ -7,28 +7,28 @@ from gate_cases import PEOPLE, address, make_policy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core import plan, policy
+from runner.core import policy_checks
 from runner.core.errors import InvalidDocument
-from runner.core.policy import Verdict, judge_change, judge_step
-from runner.core.values import Strict
+from runner.core.plan import Step
+from runner.core.rules import Verdict, judge_change, judge_step
 
 DOCS = {"name": "docs", "match": {"step_type": "edit_file", "path": "docs/**"}, "approvals": 0}
 INFRA = {"name": "infra", "match": {"path": "infra/**"}, "approvals": 2, "roles": ["maintainer"]}
 WORKFLOWS = {"name": "ci", "match": {"path": ".github/**"}, "deny": "by hand"}
 
 
-def typed(step_type: str, **given_: Any) -> Strict | None:
-    return plan.typed_input(plan.Step(id="s", step_type=step_type, description="d", input=given_))
+def step(step_type: str, **given_: Any) -> Step:
+    return Step(id="s", step_type=step_type, description="d", input=given_)
 
 
 def edit(path: str, *rules: dict[str, Any], **fields: Any) -> Verdict:
-    given_ = typed("edit_file", path=path, new_content="")
-    return judge_step(make_policy(*rules, **fields).policy, "edit_file", given_)
+    changed = step("edit_file", path=path, new_content="")
+    return judge_step(make_policy(*rules, **fields).policy, changed)
 
 
 def command(*writes: str, rules: tuple[dict[str, Any], ...] = (), **fields: Any) -> Verdict:
-    given_ = typed("run_command", command="x", writes=list(writes))
-    return judge_step(make_policy(*rules, **fields).policy, "run_command", given_)
+    run = step("run_command", command="x", writes=list(writes))
+    return judge_step(make_policy(*rules, **fields).policy, run)
 
 
 def asked(verdict: Verdict) -> dict[str, int]:
@@ -61,7 +61,7 @@ class TestRules:
         self, step_type: str, expected: int
     ) -> None:
         """No match means the type's default, and an unknown type needs one approval."""
-        verdict = judge_step(make_policy().policy, step_type, None)
+        verdict = judge_step(make_policy().policy, step(step_type))
         assert asked(verdict) == {f"default {step_type}": expected}
 
     def test_the_policy_can_set_defaults(self) -> None:
@@ -83,12 +83,10 @@ class TestRules:
 
     def test_a_path_without_a_type_means_changes(self) -> None:
         """Reading a path is not covered by a rule about changing it, unless the rule says so."""
-        read = typed("read_file", path="infra/a.tf")
-        assert asked(judge_step(make_policy(INFRA).policy, "read_file", read)) == {
-            "default read_file": 0
-        }
+        read = step("read_file", path="infra/a.tf")
+        assert asked(judge_step(make_policy(INFRA).policy, read)) == {"default read_file": 0}
         secret = {"name": "s", "match": {"step_type": "read_file", "path": "**"}, "deny": "no"}
-        assert judge_step(make_policy(secret).policy, "read_file", read).denied
+        assert judge_step(make_policy(secret).policy, read).denied
 
     def test_case_is_no_way_around_a_rule(self) -> None:
         """A path that equals a rule's only where case is ignored gets the rule's terms as well."""
@@ -188,7 +186,7 @@ class TestFile:
     @pytest.mark.parametrize("value", [None, [], {"people": "ada", "rules": [3]}, {"people": [{}]}])
     def test_cross_checks_take_broken_policies(self, value: Any) -> None:
         """What is of a wrong type is left to the schema, and crashes nothing."""
-        assert list(policy.cross_checks(value)) == []
+        assert list(policy_checks.cross_checks(value)) == []
 
     def test_people_are_found_by_principal(self) -> None:
         """Only a listed principal is a person."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from runner import schemas
-from runner.core import documents, policy
+from runner.core import documents, policy, policy_checks
 from runner.core.errors import InvalidDocument
 from runner.core.policy import PolicyFile
 from runner.core.validation import read_policy
@@ -124,7 +124,7 @@ def test_A36_sandbox_and_plugins_as_written_are_the_execution_digest() -> None:
 @pytest.mark.parametrize("broken", [None, [], "x", {"people": 1, "rules": {}}, {"rules": [1]}])
 def test_checks_between_fields_take_broken_policies(broken: object) -> None:
     """They run beside the schema, so nothing about the value may be taken for granted."""
-    assert list(policy.cross_checks(broken)) == []
+    assert list(policy_checks.cross_checks(broken)) == []
 
 
 def test_checks_between_fields_take_parts_of_any_type() -> None:
@@ -134,5 +134,5 @@ def test_checks_between_fields_take_parts_of_any_type() -> None:
         person = {"principal": odd, "github": odd}
         wrong = {"match": odd, "deny": odd, "roles": odd, "approvals": odd}
         value = {"people": [person, person, odd], "rules": [wrong, odd, {"match": {"path": odd}}]}
-        codes = {code for code, *_ in policy.cross_checks(value)}
+        codes = {code for code, *_ in policy_checks.cross_checks(value)}
         assert codes <= {"duplicate_person", "exactly_one", "deny_extras"}

@@ -37,6 +37,7 @@ MODELS: Final[Mapping[str, Mapping[str, type[BaseModel]]]] = {
         "github": policy.GitHubAccount,
         "person": policy.Person,
         "match": policy.Match,
+        "examples": policy.Examples,
         "rule": policy.Rule,
         "sandbox": policy.Sandbox,
         "budgets": policy.Budgets,

@@ -1,0 +1,60 @@
+"""Whether approvals that count are enough for what the rules ask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from runner.core.approval import Vote
+from runner.core.policy import LEVELS, Policy
+from runner.core.rules import Requirement
+from runner.core.values import parse_duration, parse_time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quorum:
+    """Approvals that count, held against requirements under a policy at a moment."""
+
+    policy: Policy
+    now: datetime
+    votes: Sequence[Vote]
+
+    def fitting(self, needed: Requirement) -> frozenset[str]:
+        """The distinct people whose approvals meet a requirement."""
+        return frozenset(
+            vote.record.approver for vote in self.votes if not self._misfit(needed, vote)
+        )
+
+    def lacking(self, needed: Requirement) -> int:
+        return max(0, needed.approvals - len(self.fitting(needed)))
+
+    def missing(self, requirements: Sequence[Requirement]) -> tuple[Requirement, ...]:
+        """What is not met; of a quorum only the smallest sets of roles, which others follow."""
+        found = [each for each in requirements if self.lacking(each)]
+        return tuple(each for each in found if not any(_within(other, each) for other in found))
+
+    def misfits(self, needed: Requirement) -> tuple[str, ...]:
+        """Say of each approval that does not meet a requirement why it does not."""
+        found = ((vote.record.approver, self._misfit(needed, vote)) for vote in self.votes)
+        texts = (f"{who}'s approval {why} ({needed.rule})" for who, why in found if why)
+        return tuple(dict.fromkeys(texts))
+
+    def _misfit(self, needed: Requirement, vote: Vote) -> str:
+        person = self.policy.person(vote.record.approver)
+        if vote.assurance is None or LEVELS.index(vote.assurance) < LEVELS.index(needed.assurance):
+            return f"has assurance {vote.assurance}, and {needed.assurance} is asked"
+        if person is None:
+            return "is by nobody of the policy"
+        if needed.roles and not set(needed.roles) & set(person.roles):
+            return f"is by nobody of role {' or '.join(needed.roles)}"
+        term = needed.expires_after
+        if term and self.now >= parse_time(vote.record.made_at) + parse_duration(term):
+            return f"is older than {term}"
+        return ""
+
+
+def _within(smaller: Requirement, larger: Requirement) -> bool:
+    """Whether both come from one rule's quorum, the first for a part of the second's roles."""
+    roles = set(smaller.roles)
+    return bool(roles) and smaller.rule == larger.rule and roles < set(larger.roles)

@@ -1,0 +1,107 @@
+"""What in a step deserves a second look, under labels that rules can name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from runner.core import globs, paths
+from runner.core.plan import BUILT_IN, EditFileInput, RunCommandInput, Step, typed_input
+from runner.core.text import Character, unusual_characters, visible
+
+Label = Literal[
+    "command",
+    "network",
+    "environment",
+    "wide_writes",
+    "protected_path",
+    "delete",
+    "executable",
+    "unusual_characters",
+    "plugin",
+]
+LABELS: tuple[Label, ...] = get_args(Label)
+MEANINGS: Mapping[Label, str] = {
+    "command": "runs a command",
+    "network": "runs a command that names hosts",
+    "environment": "runs a command with environment variables of its own",
+    "wide_writes": "runs a command that may change a whole tree: a glob that begins with a wildcard",
+    "protected_path": "changes a path that steers the forge or git",
+    "delete": "deletes a file",
+    "executable": "makes a file a program",
+    "unusual_characters": "has characters beyond ASCII in a command, path or host",
+    "plugin": "is of a type that is not built in",
+}
+FIELDS = ("command", "path", "working_dir", "network", "writes", "reads", "env")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Risk:
+    """A label, and what in the step earned it, safe to show."""
+
+    label: Label
+    detail: str
+
+
+def of(step: Step) -> tuple[Risk, ...]:
+    """Every risk of a step, in the order of LABELS."""
+    given = typed_input(step)
+    found: list[tuple[Label, str]] = []
+    if isinstance(given, RunCommandInput):
+        found += _of_command(given)
+    if isinstance(given, EditFileInput):
+        found += _of_edit(given)
+    if given is None or step.step_type not in BUILT_IN:
+        found.append(("plugin", step.step_type))
+    found += [("unusual_characters", text) for text in unusual(step)]
+    found.sort(key=lambda each: LABELS.index(each[0]))
+    return tuple(Risk(label=label, detail=visible(detail)) for label, detail in found)
+
+
+def labels(step: Step) -> frozenset[Label]:
+    return frozenset(each.label for each in of(step))
+
+
+def _of_command(given: RunCommandInput) -> Iterator[tuple[Label, str]]:
+    yield "command", given.command
+    if given.network:
+        yield "network", ", ".join(given.network)
+    if given.env:
+        yield "environment", ", ".join(given.env)
+    for glob in given.writes:
+        if globs.is_glob(glob.split("/", 1)[0]):
+            yield "wide_writes", glob
+        if paths.is_protected(glob):
+            yield "protected_path", glob
+
+
+def _of_edit(given: EditFileInput) -> Iterator[tuple[Label, str]]:
+    if paths.is_protected(given.path):
+        yield "protected_path", given.path
+    if given.delete:
+        yield "delete", given.path
+    if given.mode == "0755":
+        yield "executable", given.path
+
+
+def unusual(step: Step) -> tuple[str, ...]:
+    """Name every character beyond ASCII in what is executed or addressed (attack case B04)."""
+    found = [
+        f"{field} contains {_name(char)}"
+        for field in FIELDS
+        for char in unusual_characters(_flat(step.input.get(field)))
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _name(char: Character) -> str:
+    return f"U+{char.code_point:04X} {char.name}"
+
+
+def _flat(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(str(item) for item in value)
+    if isinstance(value, dict):
+        return " ".join(f"{key} {item}" for key, item in value.items())
+    return value if isinstance(value, str) else ""

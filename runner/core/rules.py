@@ -1,0 +1,241 @@
+"""Rules held against steps and changes: what each one asks, and why.
+
+A step is judged as such; what it changes is judged path by path, as an edit of the path. All
+of it must be met. The first rule that surely matches decides, every rule that may match adds
+what it asks, and a `deny` that may match wins over all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+from runner.core import command_line, globs, paths, risks
+from runner.core.command_line import CommandLine
+from runner.core.globs import Hit
+from runner.core.plan import EditFileInput, ReadFileInput, RunCommandInput, Step, typed_input
+from runner.core.policy import PLANS_FOLDER, Assurance, Policy, Rule
+from runner.core.text import visible
+
+DEFAULTS = {"read_file": 0, "analyze": 0, "summarize": 0, "edit_file": 1, "run_command": 1}
+
+Effect = Literal["decides", "adds", "denies", "comes too late"]
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Requirement:
+    """How many distinct people must approve, of which roles, how surely and how recently."""
+
+    approvals: int
+    roles: tuple[str, ...] = ()
+    assurance: Assurance = "forge"
+    rule: str = ""
+    expires_after: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the rules ask of a step; all requirements must be met."""
+
+    requirements: tuple[Requirement, ...] = ()
+    denied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ruling:
+    """What one rule says about a step or a change: `about`, as a reader names it.
+
+    `sure` is False where the rule only may match.
+    """
+
+    about: str
+    rule: str
+    effect: Effect
+    sure: bool = True
+    requirements: tuple[Requirement, ...] = ()
+    denied: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What rules are held against; `by` is the type of the step that makes a change.
+
+    `settled` is False where a command runs otherwise than its words alone say.
+    """
+
+    about: str
+    step_type: str
+    by: str = ""
+    path: str | None = None
+    command: CommandLine | None = None
+    settled: bool = True
+    risks: frozenset[str] = frozenset()
+
+
+def judge_step(policy: Policy, step: Step) -> Verdict:
+    """Apply the rules to one step: by type, risk and command, by what it touches and declares."""
+    return _verdict(rulings(policy, step))
+
+
+def rulings(policy: Policy, step: Step) -> tuple[Ruling, ...]:
+    """Everything that the rules say about a step, in the order in which they were asked."""
+    given, labels = typed_input(step), risks.labels(step)
+    if isinstance(given, EditFileInput):
+        return tuple(_of_change(policy, given.path, by=step.step_type, labels=labels))
+    if isinstance(given, RunCommandInput):
+        return tuple(_of_command(policy, given, labels))
+    path = given.path if isinstance(given, ReadFileInput) else None
+    about = f"reading {visible(path)}" if path else "the step"
+    subject = Subject(about=about, step_type=step.step_type, path=path, risks=labels)
+    return tuple(_of_subject(policy, subject))
+
+
+def _of_command(policy: Policy, given: RunCommandInput, labels: frozenset[str]) -> Iterator[Ruling]:
+    yield from _of_subject(
+        policy,
+        Subject(
+            about="the command",
+            step_type="run_command",
+            command=command_line.read(given.command, variables=given.env),
+            # another folder, variables or a network make another command of the same words
+            settled=given.working_dir == "." and not given.env and not given.network,
+            risks=labels,
+        ),
+    )
+    for glob in given.writes:
+        yield from _of_change(policy, glob, by="run_command", labels=frozenset())
+
+
+def judge_change(policy: Policy, target: str, *, by: str = "run_command") -> Verdict:
+    """Judge a change of a path, or of any path that a declared glob may match, by a step type.
+
+    It is judged as an edit of the path, and by the rules for that step type that name a path.
+    """
+    return _verdict(_of_change(policy, target, by=by, labels=frozenset()))
+
+
+def _of_change(policy: Policy, target: str, *, by: str, labels: frozenset[str]) -> Iterator[Ruling]:
+    about = f"changing {visible(target)}"
+    always = _always_denied(target)
+    if always:
+        yield Ruling(about=about, rule="planlock", effect="denies", denied=always)
+        return
+    protected = paths.is_protected(target)
+    own = {"protected_path"} if protected else set()
+    subject = Subject(about=about, step_type="edit_file", by=by, path=target, risks=labels | own)
+    yield from _of_subject(policy, subject)
+    if protected and not any(_names(rule, subject) for rule in policy.rules):
+        denied = f"{target} is protected: a rule must name it"
+        yield Ruling(about=about, rule="planlock", effect="denies", denied=denied)
+
+
+def _always_denied(target: str) -> str:
+    """Deny what names plans/; a glob as wide as `**` is judged by what the command then changed."""
+    first = target.split("/", 1)[0].casefold()
+    named = bool(first.strip("*")) and globs.overlaps(PLANS_FOLDER, first)
+    if paths.is_authority(target) or named:
+        return f"{target} may touch {PLANS_FOLDER}/, which no step may change"
+    return ""
+
+
+def _names(rule: Rule, subject: Subject) -> bool:
+    """Whether a rule about the subject names its first folder or file, not by wildcards."""
+    first, target = (
+        (path or "").split("/", 1)[0].casefold() for path in (rule.match.path, subject.path)
+    )
+    return bool(first) and first == target and _hit(rule, subject) is not Hit.NO
+
+
+def _of_subject(policy: Policy, subject: Subject) -> Iterator[Ruling]:
+    settled = False
+    for rule in policy.rules:
+        hit = _hit(rule, subject)
+        if hit is not Hit.NO:
+            effect = _effect(rule, hit, settled=settled)
+            yield _ruling(policy, rule, subject.about, effect=effect, sure=hit is Hit.YES)
+            settled = settled or (hit is Hit.YES and rule.deny is None)
+    if not settled:
+        default = _default(policy, subject.step_type)
+        yield Ruling(
+            about=subject.about, rule=default.rule, effect="decides", requirements=(default,)
+        )
+
+
+def _effect(rule: Rule, hit: Hit, *, settled: bool) -> Effect:
+    if rule.deny is not None:
+        return "denies"
+    if settled:
+        return "comes too late"
+    return "decides" if hit is Hit.YES else "adds"
+
+
+def _ruling(policy: Policy, rule: Rule, about: str, *, effect: Effect, sure: bool) -> Ruling:
+    asks = effect in {"decides", "adds"}
+    return Ruling(
+        about=about,
+        rule=rule.name,
+        effect=effect,
+        sure=sure,
+        requirements=tuple(requirements(policy, rule)) if asks else (),
+        denied=f"rule {rule.name!r}: {rule.deny}" if effect == "denies" else "",
+    )
+
+
+def _hit(rule: Rule, subject: Subject) -> Hit:
+    """Hold a rule against a subject: the weakest hit of all that its `match` names."""
+    match = rule.match
+    fits = match.step_type in {None, subject.step_type}
+    if not fits and (match.path is None or match.step_type != subject.by):
+        return Hit.NO
+    hits = [
+        _path_hit(rule, subject) if match.path is not None else Hit.YES,
+        _command_hit(match.command, subject) if match.command is not None else Hit.YES,
+        Hit.YES if match.risk is None or match.risk in subject.risks else Hit.NO,
+    ]
+    return next((each for each in (Hit.NO, Hit.MAYBE) if each in hits), Hit.YES)
+
+
+def _path_hit(rule: Rule, subject: Subject) -> Hit:
+    if subject.path is None or (rule.match.step_type is None and not subject.by):
+        return Hit.NO
+    return globs.hit(rule.match.path or "", subject.path)
+
+
+def _command_hit(pattern: str, subject: Subject) -> Hit:
+    if subject.command is None:
+        return Hit.NO
+    hit = command_line.hit(pattern, subject.command)
+    return Hit.MAYBE if hit is Hit.YES and not subject.settled else hit
+
+
+def requirements(policy: Policy, rule: Rule) -> Iterator[Requirement]:
+    """What a rule asks; a quorum asks it of every set of its roles.
+
+    Distinct people can fill all places exactly if, for any set of roles, enough people have
+    one of them (Hall's theorem): so nobody counts for two roles.
+    """
+    places = rule.quorum or {}
+    sets = [group for size in range(1, len(places) + 1) for group in combinations(places, size)]
+    asked = [(sum(places[role] for role in group), group) for group in sets]
+    for approvals, roles in asked or [(rule.approvals or 0, tuple(rule.roles))]:
+        yield Requirement(
+            approvals=approvals,
+            roles=roles,
+            assurance=rule.assurance or policy.assurance,
+            rule=rule.name,
+            expires_after=rule.expires_after or "",
+        )
+
+
+def _default(policy: Policy, step_type: str) -> Requirement:
+    count = policy.defaults.get(step_type, DEFAULTS.get(step_type, 1))
+    return Requirement(approvals=count, assurance=policy.assurance, rule=f"default {step_type}")
+
+
+def _verdict(found: Iterable[Ruling]) -> Verdict:
+    every = list(found)
+    needed = {each: None for ruling in every for each in ruling.requirements}
+    denied = {ruling.denied: None for ruling in every if ruling.denied}
+    return Verdict(requirements=tuple(needed), denied=tuple(denied))

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli import options, render
-from runner.core.values import DURATION, USD, parse_duration
+from runner.cli import limits, options, render
+from runner.core.text import visible
+from runner.core.values import parse_duration
 
 if TYPE_CHECKING:
     from runner.verbs.decision_record import Decided, Wish
 
-MIN_DIGITS = 12
-
 steps_option = click.option("--step", "steps", multiple=True, help="Only this step; repeatable.")
-
-
-def _pattern(pattern: str, example: str) -> click.ParamType[str]:
-    class Type(click.ParamType[str]):
-        name = example
-
-        def convert(
-            self, value: object, param: click.Parameter | None, ctx: click.Context | None
-        ) -> str:
-            if not isinstance(value, str) or not re.fullmatch(pattern, value):
-                self.fail(f"{value!r} is not like {example}", param, ctx)
-            return value
-
-    return Type()
 
 
 @click.command()
@@ -38,13 +22,13 @@ def _pattern(pattern: str, example: str) -> click.ParamType[str]:
 @click.option(
     "--digest",
     default="",
-    type=_pattern(rf"|(sha256:)?[0-9a-f]{{{MIN_DIGITS},64}}", "sha256:0123456789ab"),
+    type=options.digest_type,
     help="Only if the plan still has this digest (or its beginning), which `show` prints.",
 )
-@click.option("--reason", default="", help="Why; goes into the record.")
-@click.option("--expires", default="", type=_pattern(f"|{DURATION}", "12h"), help="E.g. 12h, 7d.")
-@click.option("--max-usd", default="", type=_pattern(f"|{USD}", "0.50"), help="Money bound, USD.")
-@click.option("--max-runs", default=0, type=click.IntRange(0), help="How many runs may use it.")
+@options.reason
+@limits.expires
+@limits.max_usd
+@limits.max_runs
 @options.as_json
 def approve(  # noqa: PLR0913  # one parameter per option
     *,
@@ -67,7 +51,7 @@ def approve(  # noqa: PLR0913  # one parameter per option
         expires=expires,
         max_usd=max_usd,
         max_runs=max_runs,
-        digest=digest and f"sha256:{digest.removeprefix('sha256:')}",
+        digest=options.full_digest(digest),
     )
     _decide(plan, wish, as_json=as_json)
 
@@ -75,7 +59,7 @@ def approve(  # noqa: PLR0913  # one parameter per option
 @click.command()
 @click.argument("plan")
 @steps_option
-@click.option("--reason", default="", help="Why; goes into the record.")
+@options.reason
 @options.as_json
 def reject(*, plan: str, steps: tuple[str, ...], reason: str, as_json: bool) -> None:
     """Sign a rejection of PLAN's steps: a run skips them."""
@@ -86,7 +70,7 @@ def reject(*, plan: str, steps: tuple[str, ...], reason: str, as_json: bool) -> 
 
 @click.command()
 @click.argument("plan")
-@click.option("--reason", default="", help="Why; goes into the record.")
+@options.reason
 @options.as_json
 def withdraw(*, plan: str, reason: str, as_json: bool) -> None:
     """Take back all of one's own decisions about PLAN."""
@@ -112,6 +96,8 @@ def _decide(plan: str, wish: Wish, *, as_json: bool) -> None:
         click.echo(f"  knowing that these are left out: {', '.join(done.skipped)}")
     if done.expires_at:
         click.echo(f"  until  {done.expires_at}{_cut(wish, done)}")
+    for note in done.notes:
+        click.echo(f"  note   {visible(note)}")
     click.echo(f"  record {done.id} in commit {done.commit[:12]}")
     if done.push_command:
         click.echo(f"\nIt counts once it is pushed:\n  {done.push_command}")

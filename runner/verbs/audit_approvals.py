@@ -16,9 +16,9 @@ from runner.core.run import digest_bytes, plan_folder
 from runner.git import sshsig
 from runner.git.signers import AllowedSigners
 from runner.git.signers import parse as parse_signers
-from runner.git.sshsig import BadSignature, PublicKey
+from runner.git.sshsig import BadSignature, Signed
 from runner.project import Authority
-from runner.verbs import evidence
+from runner.verbs import votes
 from runner.verbs.audit_past import RECORDED, Past
 
 
@@ -127,13 +127,11 @@ def _brought(version: Version, seen: Container[str]) -> bool:
 
 def _judge(ballot: Ballot, seen: Container[str], authority: Authority, at: datetime) -> Vote:
     armored = [each.data for each in ballot.signatures if _brought(each, seen)]
-    votes = [
-        evidence.judge_signature(
-            ballot.record, ballot.version.data, each, authority=authority, at=at
-        )
+    found = [
+        votes.judge(votes.verified(ballot.record, ballot.version.data, each), authority, at)
         for each in armored or [b""]
     ]
-    return next((vote for vote in votes if vote.current), votes[0])
+    return next((vote for vote in found if vote.current), found[0])
 
 
 def check(past: Past, ballots: Ballots) -> None:
@@ -163,22 +161,20 @@ def _check_signature(past: Past, ballot: Ballot, owners: list[AllowedSigners]) -
     approver = ballot.record.approver
     for each in ballot.signatures:
         try:
-            key = sshsig.verify(each.data, ballot.version.data, namespace=NAMESPACE)
+            signed = sshsig.verify(each.data, ballot.version.data, namespace=NAMESPACE)
         except BadSignature as error:
             past.found.add("approval_unsigned", ballot.path, f"signature: {error.reason}")
             continue
-        if not any(_may_sign(signers, key, approver) for signers in owners):
-            whose = past.trusted.signers.listed(key) or "nobody listed"
-            message = f"it names {approver}, but key {key.fingerprint} of {whose} signed it"
+        if not any(_may_sign(signers, signed, approver) for signers in owners):
+            whose = past.trusted.signers.listed(signed) or "nobody listed"
+            message = f"it names {approver}, but {signed} of {whose} signed it"
             past.found.add("approval_forged", ballot.path, message)
 
 
-def _may_sign(signers: AllowedSigners, key: PublicKey, principal: str) -> bool:
-    return any(
-        (entry.key, entry.principal) == (key, principal)
-        and NAMESPACE in entry.namespaces
-        and not entry.cert_authority
-        for entry in signers.entries
+def _may_sign(signers: AllowedSigners, signed: Signed, principal: str) -> bool:
+    lines = signers.lines_of(signed)
+    return signers.listed(signed) == principal and any(
+        NAMESPACE in line.namespaces for line in lines
     )
 
 

@@ -11,7 +11,7 @@ from runner.core.approval import CLOCK_SKEW, Vote
 from runner.core.errors import StepFailed
 from runner.core.gate import Answer, Decision, Provenance, Question
 from runner.core.plan import EditFileInput, RunCommandInput, Step, typed_input
-from runner.core.policy import judge_change
+from runner.core.rules import judge_change
 from runner.core.run import Change, Record, RecordedGate, RunFile, digest_bytes
 from runner.core.values import parse_time, usd
 from runner.project import Authority
@@ -141,7 +141,7 @@ class Judge:
     def _provenance(self, link: Link, plan: PlanAt, authority: Authority) -> Provenance:
         """As git tells it of the plan's branch then; keys count as of the step."""
         now = parse_time(link.record.started_at)
-        valid = tuple(each.is_valid(now) for each in authority.signers.entries)
+        valid = authority.signers.as_of(now)
         on_branch = self.plan_tip != authority.commit
         there = self.past.plan_at(self.plan_tip, plan.id, on_branch=on_branch)
         gone = link.record.gate is not None and link.record.gate.plan_tip not in self.past.graph

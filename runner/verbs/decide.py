@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from runner.core import approval, gate
 from runner.core.approval import NAMESPACE, Vote
 from runner.core.errors import Reason, Refused, UsageError
 from runner.core.gate import Question
-from runner.core.plan import typed_input
-from runner.core.policy import judge_step
+from runner.core.quorum import Quorum
+from runner.core.rules import judge_step
 from runner.core.run import RunFile, statuses
+from runner.core.values import parse_time
+from runner.git.signers import Verdict
 from runner.project import Authority, Project
 from runner.verbs import evidence, runs
 from runner.verbs import plan_branch as branches
 from runner.verbs.decision_record import Decided, Wish, record_value, write_decision
 from runner.verbs.evidence import Evidence, PlanAt
+from runner.verbs.whoami import objections
 
 
 def decide(project: Project, plan_id: str, wish: Wish) -> Decided:
@@ -28,7 +32,8 @@ def decide(project: Project, plan_id: str, wish: Wish) -> Decided:
     now = project.world.now()
     onto = branches.local_tip(project, plan_id) or plan.commit
     found = evidence.gather(project, plan, now=now, extra_tips=[onto])
-    approver = _approver(project, found.authority, now)
+    verdict = _verdict(project, found.authority, now)
+    approver = verdict.principal or ""
     _check_steps(plan, wish.steps)
     run = _open_run(project, plan_id)
     steps = _steps(plan, wish, found)
@@ -47,7 +52,10 @@ def decide(project: Project, plan_id: str, wish: Wish) -> Decided:
     value["steps"] = {name: plan.file.digests[_index(plan, name)] for name in steps}
     value["skipped"] = list(skipped)
     value["supersedes"] = sorted(vote.digest for vote in replaced)
-    return write_decision(project, plan, value, onto=onto)
+    notes = tuple(_still_standing(mine, replaced, value))
+    if wish.decision == "approve":
+        notes += _misfits(found, plan, value, verdict)
+    return write_decision(project, plan, value, onto=onto, notes=notes)
 
 
 def _check_digest(plan: PlanAt, wanted: str) -> None:
@@ -61,24 +69,13 @@ def _check_digest(plan: PlanAt, wanted: str) -> None:
         raise Refused(f"plan {plan.id} is not the one that was reviewed", reasons=(reason,))
 
 
-def _approver(project: Project, authority: Authority, now: datetime) -> str:
-    key = project.person.public_key
-    verdict = authority.signers.find(key, namespace=NAMESPACE, at=now)
-    if verdict.principal is None:
-        reason = Reason(
-            code="key_not_listed",
-            message=f"{verdict.reason} (trusted: {authority})",
-            fix="a maintainer runs: planlock people add NAME --key FILE, and commits it",
-        )
-        raise Refused("your key may not decide here", reasons=(reason,))
-    if authority.policy.person(verdict.principal) is None:
-        reason = Reason(
-            code="not_a_person",
-            message=f"{verdict.principal} is not a person of the policy (trusted: {authority})",
-            fix="a maintainer runs: planlock people add NAME --key FILE, and commits it",
-        )
-        raise Refused("your key may not decide here", reasons=(reason,))
-    return verdict.principal
+def _verdict(project: Project, authority: Authority, now: datetime) -> Verdict:
+    """Who the caller is; raises Refused where that is nobody who may decide."""
+    verdict = authority.signers.find(project.person.credential, namespace=NAMESPACE, at=now)
+    reasons = objections(verdict, authority)
+    if verdict.principal is None or reasons:
+        raise Refused("your key may not decide here", reasons=reasons)
+    return verdict
 
 
 def _check_steps(plan: PlanAt, names: Sequence[str]) -> None:
@@ -101,10 +98,7 @@ def _steps(plan: PlanAt, wish: Wish, found: Evidence) -> list[str]:
     needing = [
         step.id
         for step in plan.file.plan.steps
-        if any(
-            each.approvals
-            for each in judge_step(policy, step.step_type, typed_input(step)).requirements
-        )
+        if any(each.approvals for each in judge_step(policy, step).requirements)
     ]
     return needing or every
 
@@ -150,26 +144,68 @@ def _replaced(
     """Which of the person's own decisions the new one takes the place of.
 
     A withdraw replaces all. A reject replaces what is about no other steps, so that a second
-    reject does not lift the first. An approval replaces what shares a step with it, but a
-    reject that is in force only where the rejected step is named.
+    reject does not lift the first. An approval replaces an earlier one unless that still holds
+    for a step that the new one leaves out: approving what was edited keeps the approval of what
+    was not. It replaces a reject or withdraw that shares a step with it, but a reject in force
+    only where the rejected step is named.
     """
 
     def is_replaced(vote: Vote) -> bool:
-        about = vote.record.steps
+        about, kind = vote.record.steps, vote.record.decision
         if wish.decision == "withdraw":
             return True
         if wish.decision == "reject":
             return about.keys() <= set(steps)
-        in_force = vote.record.decision == "reject" and _applies(about, plan)
-        return not about.keys().isdisjoint(wish.steps if in_force else steps)
+        live = _live(about, plan)
+        if kind == "approve":
+            return live <= set(steps)
+        return not about.keys().isdisjoint(wish.steps if kind == "reject" and live else steps)
 
     return tuple(vote for vote in mine if is_replaced(vote))
 
 
-def _applies(about: Mapping[str, str], plan: PlanAt) -> bool:
-    """Whether a decision names the content of some step as it is now."""
+def _live(about: Mapping[str, str], plan: PlanAt) -> set[str]:
+    """The steps whose content is still that which a decision names."""
     pairs = zip(plan_ids(plan), plan.file.digests, strict=True)
-    return any(about.get(name) == digest for name, digest in pairs)
+    return {name for name, digest in pairs if about.get(name) == digest}
+
+
+def _still_standing(
+    mine: Sequence[Vote], replaced: Sequence[Vote], value: Mapping[str, Any]
+) -> Iterator[str]:
+    """Tell of earlier decisions about the same steps that go on, unless withdrawn."""
+    for vote in mine:
+        shared = [name for name in vote.record.steps if name in value["steps"]]
+        if vote not in replaced and shared:
+            about = ", ".join(vote.record.steps)
+            yield f"your {vote.record.decision} {vote.record.id} of {about} stands beside it"
+
+
+def _misfits(
+    found: Evidence, plan: PlanAt, value: Mapping[str, Any], verdict: Verdict
+) -> tuple[str, ...]:
+    """Say what the approval will not be enough for; raises Refused where it is of no use."""
+    vote = Vote(
+        record=approval.build(value, file=value["id"]),
+        digest="",
+        principal=verdict.principal,
+        assurance=verdict.assurance,
+        current=True,
+    )
+    policy = found.authority.policy
+    quorum = Quorum(policy=policy, now=parse_time(value["made_at"]), votes=[vote])
+    texts: dict[str, None] = {}
+    useful = False
+    for name in value["steps"]:
+        needed = judge_step(policy, plan.file.plan.steps[_index(plan, name)]).requirements
+        asked = [each for each in needed if each.approvals]
+        useful = useful or not asked or any(quorum.fitting(each) for each in asked)
+        texts |= {f"{name}: {text}": None for each in asked for text in quorum.misfits(each)}
+    if not useful:
+        fix = f"planlock policy explain {plan.id}"
+        reasons = tuple(Reason(code="approval_unfit", message=each, fix=fix) for each in texts)
+        raise Refused(f"approving plan {plan.id} would not count", reasons=reasons)
+    return tuple(texts)
 
 
 def _approvable(

@@ -44,7 +44,8 @@ class Wish:
 class Decided:
     """The record that was written, its digest, and the commit that added it.
 
-    `lines` has what each step does; `term` is how long the policy lets an approval live.
+    `lines` has what each step does; `term` is how long the policy lets an approval live;
+    `notes` tell what it will not be enough for, and what else of the same person stands.
     """
 
     decision: Kind
@@ -61,6 +62,7 @@ class Decided:
     term: str
     supersedes: int
     push_command: str
+    notes: tuple[str, ...] = ()
 
 
 def record_value(  # noqa: PLR0913  # a record has these parts
@@ -121,7 +123,15 @@ def _ordered(value: dict[str, Any]) -> dict[str, Any]:
     return {name: value[name] for name in ORDER if name in value}
 
 
-def write_decision(project: Project, plan: PlanAt, value: dict[str, Any], *, onto: str) -> Decided:
+def write_decision(
+    project: Project,
+    plan: PlanAt,
+    value: dict[str, Any],
+    *,
+    onto: str,
+    notes: tuple[str, ...] = (),
+) -> Decided:
+    """Sign a record and commit it onto a tip of the plan's branch."""
     data = dump(_ordered(value))
     armored = project.person.sign(data, namespace=NAMESPACE)
     record = approval.build(value, file=value["id"])
@@ -156,13 +166,18 @@ def write_decision(project: Project, plan: PlanAt, value: dict[str, Any], *, ont
         term=project.authority().policy.approvals_expire_after or "",
         supersedes=len(value["supersedes"]),
         push_command=branches.push_command(project, plan.id),
+        notes=notes,
     )
 
 
 def _to_ledger(project: Project, record: Approval, digest: str) -> None:
     """Write the decision's row; without a working ledger it catches up when next opened."""
     vote = Vote(
-        record=record, digest=digest, principal=record.approver, assurance="key", current=True
+        record=record,
+        digest=digest,
+        principal=record.approver,
+        assurance=project.person.credential.assurance,
+        current=True,
     )
     with suppress(LedgerError):
         ledger_sync.put_votes(project, [vote])

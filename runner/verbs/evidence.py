@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,18 +11,19 @@ from functools import lru_cache
 
 from runner import schemas
 from runner.core import validation
-from runner.core.approval import NAMESPACE, Approval, Vote
+from runner.core.approval import Vote
 from runner.core.documents import Document
-from runner.core.errors import InvalidDocument, NotFound, Reason
+from runner.core.errors import GitError, InvalidDocument, NotFound, Reason
 from runner.core.gate import Provenance, Question, SoFar
 from runner.core.plan import PlanFile
-from runner.core.run import RunFile, digest_bytes, plan_branch, plan_folder
+from runner.core.run import RunFile, plan_branch, plan_folder
 from runner.git import history, refs, sshsig
+from runner.git.home import SEEN
 from runner.git.objects import FILE, FOLDER, Commit, ObjectStore
-from runner.git.refs import ZERO
 from runner.git.sshsig import BadSignature
 from runner.project import Authority, Project
-from runner.verbs import runs
+from runner.verbs import runs, votes
+from runner.verbs.votes import NO_VOTES, Places
 
 # A ULID (runner/core/ids.py), as `approve` names its records.
 _APPROVAL_FILE = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}\.yaml(\.sig)?")
@@ -49,7 +50,7 @@ class Evidence:
     authority: Authority
     plan: PlanAt
     votes: tuple[Vote, ...]
-    vote_paths: Mapping[str, tuple[tuple[str, str], ...]]
+    vote_paths: Places
     provenance: Provenance
 
 
@@ -110,12 +111,6 @@ def _read_plan(data: bytes, file: str) -> tuple[Document, PlanFile]:
     return validation.read_plan(data, file=file, schema=schemas.load("plan"))
 
 
-@lru_cache(maxsize=1024)
-def _read_approval(data: bytes, file: str) -> Approval:
-    """Remembered likewise; whether it counts is judged anew each time."""
-    return validation.read_approval(data, file=file, schema=schemas.load("approval"))[1]
-
-
 def _branches(project: Project) -> list[str]:
     """Ids of the plans that have a branch in this repository."""
     prefix = plan_branch("")
@@ -142,99 +137,24 @@ def gather(
     """Read authority, approvals and the plan's origin as they are now."""
     authority = project.authority()
     provenance = provenance_of(project, plan, authority, now)
+    found = NO_VOTES
     base = plan.file.plan.base
-    if base is None or project.store.look_up(base) is None:
-        none: Mapping[str, tuple[tuple[str, str], ...]] = {}
-        return Evidence(
-            authority=authority, plan=plan, votes=(), vote_paths=none, provenance=provenance
-        )
-    tips = [plan.commit, authority.commit, *extra_tips, *_run_tips(project, plan.id)]
-    votes, places = read_votes(project, plan.id, base=base, tips=tips, authority=authority, at=now)
+    if base is not None and project.store.look_up(base) is not None:
+        tips = [plan.commit, authority.commit, *extra_tips, *_run_tips(project, plan.id)]
+        found = votes.read(project, plan.id, base=base, tips=tips, authority=authority, at=now)
     return Evidence(
-        authority=authority, plan=plan, votes=votes, vote_paths=places, provenance=provenance
+        authority=authority,
+        plan=plan,
+        votes=found.votes,
+        vote_paths=found.places,
+        provenance=provenance,
     )
 
 
 def _run_tips(project: Project, plan: str) -> list[str]:
-    return list(refs.under(project.git_dir, f"refs/heads/planlock/{plan}/").values())
-
-
-def read_votes(  # noqa: PLR0913  # each is a different part of the question
-    project: Project,
-    plan: str,
-    *,
-    base: str,
-    tips: Sequence[str],
-    authority: Authority,
-    at: datetime,
-) -> tuple[tuple[Vote, ...], dict[str, tuple[tuple[str, str], ...]]]:
-    """Read every approval record ever added, verified; also where each record's files lie."""
-    folder = f"{plan_folder(plan)}/approvals"
-    added = history.versions(project.git_dir, tips, base=base, folder=folder)
-    files: dict[str, set[str]] = {}
-    for each in added:
-        files.setdefault(each.path, set()).add(each.oid)
-    votes: dict[str, Vote] = {}
-    places: dict[str, tuple[tuple[str, str], ...]] = {}
-    for path in sorted(files):
-        for oid in sorted(files[path]) if path.endswith(".yaml") else ():
-            data = project.store.blob(oid)
-            signatures = sorted(files.get(f"{path}.sig", ()))
-            found = _vote(project, data, path, signatures, authority=authority, at=at)
-            if found:
-                vote, used = found
-                votes[vote.digest] = vote
-                places[vote.digest] = ((path, oid), (f"{path}.sig", used))
-    return tuple(votes.values()), places
-
-
-def _vote(  # noqa: PLR0913  # each is a different part of the question
-    project: Project,
-    data: bytes,
-    path: str,
-    signatures: Sequence[str],
-    *,
-    authority: Authority,
-    at: datetime,
-) -> tuple[Vote, str] | None:
-    try:
-        record = _read_approval(data, path)
-    except InvalidDocument:
-        return None  # no decision can be read from it; the audit lists it
-    best: tuple[Vote, str] | None = None
-    for oid in signatures or [ZERO]:
-        armored = project.store.blob(oid) if oid != ZERO else b""
-        vote = judge_signature(record, data, armored, authority=authority, at=at)
-        if best is None or (vote.current and not best[0].current):
-            best = vote, oid
-    return best
-
-
-def judge_signature(
-    record: Approval, data: bytes, armored: bytes, *, authority: Authority, at: datetime
-) -> Vote:
-    """Verify one record's signature: the key decides who it was."""
-    digest = digest_bytes(data)
-    try:
-        key = sshsig.verify(armored, data, namespace=NAMESPACE)
-    except BadSignature as error:
-        return Vote(
-            record=record,
-            digest=digest,
-            principal=None,
-            assurance=None,
-            current=False,
-            trouble=f"signature: {error.reason}" if armored else "no signature beside it",
-        )
-    verdict = authority.signers.find(key, namespace=NAMESPACE, at=at)
-    return Vote(
-        record=record,
-        digest=digest,
-        principal=verdict.principal or authority.signers.listed(key),
-        assurance="key" if verdict.principal else None,
-        current=verdict.principal is not None,
-        trouble=verdict.reason,
-    )
+    """The plan's runs, and its branch as last seen: a decision stays when the branch is deleted."""
+    prefixes = (f"refs/heads/planlock/{plan}/", f"{SEEN}/plan/{plan}")
+    return list(refs.under(project.git_dir, *prefixes).values())
 
 
 def provenance_of(
@@ -251,9 +171,11 @@ def provenance_of(
         fix = f"planlock propose --refresh {plan.id}"
         reason = Reason(code="base_untrusted", message=message, fix=fix)
         return Provenance(problems=(reason,))
-    commits = history.commits_touching(
+    touching = history.commits_touching(
         project.git_dir, plan.commit, base=base, path=plan_path(plan.id)
     )
+    commits = [oid for oid in touching if not _only_brings(project.store, oid, plan_path(plan.id))]
+    named = (_named(project.store, oid, plan_path(plan.id)) for oid in commits)
     signers, unsigned = set(), []
     for oid in commits:
         who = commit_signer(project.store.commit(oid), authority, now)
@@ -263,9 +185,37 @@ def provenance_of(
             signers.add(who)
     return Provenance(
         signers=frozenset(signers),
+        named=frozenset().union(*named),
         unsigned=tuple(unsigned),
         problems=tuple(_strays(project, plan, base)),
     )
+
+
+def _named(store: ObjectStore, commit: str, path: str) -> frozenset[str]:
+    """Author and prompter that a version of the plan names, so that taking a name out is no way."""
+    entry = store.entry(store.commit(commit).tree, path)
+    return _named_in(store, entry.oid) if entry is not None else frozenset()
+
+
+@lru_cache(maxsize=1024)
+def _named_in(store: ObjectStore, oid: str) -> frozenset[str]:
+    try:
+        _, file = validation.read_plan(store.blob(oid), file=oid, schema=schemas.load("plan"))
+    except (GitError, InvalidDocument):
+        return frozenset()  # no version that could have run
+    prompter = file.plan.planner.prompter if file.plan.planner else None
+    return frozenset(name for name in (file.plan.author, prompter) if name)
+
+
+def _only_brings(store: ObjectStore, oid: str, path: str) -> bool:
+    """Whether a merge has a file just as one parent has it, while no other parent has any.
+
+    Its maker wrote nothing. Where the parents differ in it, the merge chose, as a commit does.
+    """
+    merge = store.commit(oid)
+    before = [store.entry(store.commit(each).tree, path) for each in merge.parents]
+    now = store.entry(merge.tree, path)
+    return len(before) > 1 and now is not None and set(before) == {now, None}
 
 
 def commit_signer(commit: Commit, authority: Authority, at: datetime) -> str | None:
@@ -273,10 +223,10 @@ def commit_signer(commit: Commit, authority: Authority, at: datetime) -> str | N
     if commit.signature is None:
         return None
     try:
-        key = sshsig.verify(commit.signature, commit.signed_part, namespace="git")
+        signed = sshsig.verify(commit.signature, commit.signed_part, namespace="git")
     except BadSignature:
         return None
-    return authority.signers.find(key, namespace="git", at=at).principal
+    return authority.signers.find(signed, namespace="git", at=at).principal
 
 
 def _strays(project: Project, plan: PlanAt, base: str) -> list[Reason]:

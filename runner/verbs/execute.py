@@ -158,10 +158,13 @@ def _loop(held: Session, options: Options) -> Stop:
             if isinstance(_fresh_evidence(held), Stop) or _next(held) is None:
                 return _close(held)
             continue
+        name = held.plan.file.plan.steps[step].id
         stop = _one(held, step, options)
         if stop is not None:
             return stop
-        if options.only_next or options.until == held.plan.file.plan.steps[step].id:
+        last = held.run.latest(name)  # not done where an adopted plan moved or dropped the step
+        asked = options.only_next or options.until == name
+        if asked and last is not None and last.status in DONE:
             return Stop(status="paused", message="stopped here as asked")
 
 

@@ -63,7 +63,7 @@ def _approval_row(repository: str, vote: Vote) -> Row:
         record=vote.record,
         digest=vote.digest,
         signer=vote.principal,
-        assurance="key" if vote.principal else None,
+        assurance=vote.assurance,
     )
 
 

@@ -19,7 +19,8 @@ from runner.core.errors import (
 from runner.core.gate import Decision, Question
 from runner.core.paths import check_path, is_authority
 from runner.core.plan import RunCommandInput, Step, model_problems
-from runner.core.policy import PLANS_FOLDER, judge_change
+from runner.core.policy import PLANS_FOLDER
+from runner.core.rules import judge_change
 from runner.core.run import Change, digest_bytes
 from runner.core.text import visible
 from runner.core.values import Strict, usd

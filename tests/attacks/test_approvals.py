@@ -326,7 +326,7 @@ class TestA41:
         team.policy("rules: []", f"rules: [{rule}]")
         team.propose("job", EDIT)
         forge(team, "job", draft(team, "job", "bob", **claim), key="bob")
-        assert run_codes(team, "job") == ["approvals_missing"]
+        assert run_codes(team, "job") == ["approvals_missing", "approval_unfit"]
 
 
 def test_C10_a_file_that_changed_since_approval_is_not_written(team: Team) -> None:

@@ -62,15 +62,20 @@ def checked_out(team: Team, branch: str) -> Iterator[Path]:
         team.git("worktree", "remove", "--force", str(folder))
 
 
-def commit_on(
+def commit_on(  # noqa: PLR0913  # who, what, where, when and how signed
     team: Team,
     branch: str,
     files: Mapping[str, bytes | None],
     *,
     who: str = "ada",
     signed: bool = False,
+    key: Path | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> str:
-    """Commit files to a branch as git would; None deletes one."""
+    """Commit files to a branch as git would; None deletes one.
+
+    `signed` takes the committer's own key unless another one is given.
+    """
     with checked_out(team, branch) as folder:
         for name, data in files.items():
             path = folder / name
@@ -80,10 +85,15 @@ def commit_on(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
         team.git("add", "-A", "-f", cwd=folder)
-        sign = ["-c", "gpg.format=ssh", "-c", f"user.signingkey={team.key(who)}"] if signed else []
-        flags = ["-S"] if signed else []
-        team.git(*sign, "commit", "-q", "-m", "By hand", *flags, cwd=folder, who=who)
+        sign = signing(key or team.key(who)) if signed else []
+        team.git(*sign, "commit", "-q", "-m", "By hand", cwd=folder, who=who, env=env)
         return team.git("rev-parse", "HEAD", cwd=folder)
+
+
+def signing(key: Path) -> list[str]:
+    """Give the options with which git signs every commit that it makes."""
+    settings = ("gpg.format=ssh", f"user.signingkey={key}", "commit.gpgsign=true")
+    return [word for each in settings for word in ("-c", each)]
 
 
 def plan_of(team: Team, plan: str) -> PlanFile:

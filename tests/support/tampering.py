@@ -112,29 +112,37 @@ class Forger:
         self.point(f"refs/heads/{branch}", new)
         return new
 
-    def rechain(
-        self, run: str, edit: Edit, *, key: Path | None, onto: str = "", files: Files | None = None
+    def rechain(  # noqa: PLR0913  # each is a way in which a story is told otherwise
+        self,
+        run: str,
+        edit: Edit,
+        *,
+        key: Path | None,
+        onto: str = "",
+        files: Files | None = None,
+        order: Sequence[int] = (),
     ) -> None:
         """Write a run anew as a consistent chain; branch and tag point to it afterwards.
 
         `edit` may change the header (named run.yaml) and each record in place; `files` are
-        committed together with the record of the step that changed the same files before.
+        committed together with the record of the step that changed the same files before;
+        `order` says which record comes when, and how often, where it is not to stay as it was.
         """
         plan, _, number = run.partition("/")
         folder = f"plans/{plan}/runs/{number}"
         branch = f"refs/heads/planlock/{plan}/{number}"
         start = self.value(branch, f"{folder}/run.yaml")["plan_tip"]
         line = self.team.git("rev-list", "--reverse", f"{start}..{branch}").split()
+        line = [line[place] for place in (0, *order)] if order else line
         parent, last, digest = onto or start, "", ""
-        for oid in line:
+        for position, oid in enumerate(line):
             old = self.store.commit(oid)
-            before = self.store.commit(old.parents[0]).tree
-            entries = {each.path: each.new for each in graph.diff(self.store, before, old.tree)}
-            if any(path in (files or {}) for path in entries):
-                entries |= {path: self.entry(data) for path, data in (files or {}).items()}
-            own = next(path for path in entries if _is_record(path, folder))
-            value = self.value(oid, own)
-            edit(own.rpartition("/")[2], value)
+            entries = self._changes(old, files or {})
+            was = next(path for path in entries if _is_record(path, folder))
+            own = _numbered(was, position) if order else was
+            entries = {path.replace(was, own): entry for path, entry in entries.items()}
+            value = self.value(oid, was)
+            edit(was.rpartition("/")[2], value)
             if last:
                 value["previous"] = last
             digest = value.get("plan_digest", digest)
@@ -150,6 +158,20 @@ class Forger:
         self.forget(run)
         if self.team.refs(f"refs/tags/planlock-run/{run}"):
             self.point(f"refs/tags/planlock-run/{run}", parent)
+
+    def _changes(self, commit: Commit, more: Files) -> dict[str, Entry | None]:
+        """What a commit changed, and `more` where it is about the same files."""
+        before = self.store.commit(commit.parents[0]).tree
+        entries = {each.path: each.new for each in graph.diff(self.store, before, commit.tree)}
+        if any(path in more for path in entries):
+            entries |= {path: self.entry(data) for path, data in more.items()}
+        return entries
+
+
+def _numbered(path: str, number: int) -> str:
+    """Name a record by another number; the header has none."""
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/{number:03d}{name[3:]}" if number else path
 
 
 def _is_record(path: str, folder: str) -> bool:

@@ -133,11 +133,18 @@ class Team:
     ) -> Result:
         return call(cwd or self.root, self.environment(who, env), *args)
 
-    def git(self, *args: str, who: str = "ada", cwd: Path | None = None, stdin: str = "") -> str:
+    def git(
+        self,
+        *args: str,
+        who: str = "ada",
+        cwd: Path | None = None,
+        stdin: str = "",
+        env: Mapping[str, str] | None = None,
+    ) -> str:
         done = subprocess.run(
             ["git", *args],
             cwd=cwd or self.root,
-            env=self.environment(who),
+            env=self.environment(who, env),
             input=stdin.encode(),
             capture_output=True,
             check=False,

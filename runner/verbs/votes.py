@@ -1,0 +1,118 @@
+"""Read every approval record ever added, and judge whose each one is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from runner import schemas
+from runner.core import validation
+from runner.core.approval import NAMESPACE, Approval, Vote
+from runner.core.errors import InvalidDocument
+from runner.core.run import digest_bytes, plan_folder
+from runner.git import history, sshsig
+from runner.git.objects import ObjectStore
+from runner.git.sshsig import BadSignature, Signed
+from runner.project import Authority, Project
+
+Places = Mapping[str, tuple[tuple[str, str], ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ballot:
+    """A record with the signature beside it: what follows from their bytes alone."""
+
+    record: Approval
+    digest: str
+    signed: Signed | None
+    trouble: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Votes:
+    """Votes, and by digest where the files of each record lie: (path, object id) pairs."""
+
+    votes: tuple[Vote, ...] = ()
+    places: Places
+
+
+NO_VOTES = Votes(places={})
+
+
+def read(  # noqa: PLR0913  # each is a different part of the question
+    project: Project,
+    plan: str,
+    *,
+    base: str,
+    tips: Sequence[str],
+    authority: Authority,
+    at: datetime,
+) -> Votes:
+    """Read the records that any commit since `base` has added, judged at a moment."""
+    folder = f"{plan_folder(plan)}/approvals"
+    files: dict[str, set[str]] = {}
+    for each in history.versions(project.git_dir, tips, base=base, folder=folder):
+        files.setdefault(each.path, set()).add(each.oid)
+    votes: dict[str, Vote] = {}
+    places: dict[str, tuple[tuple[str, str], ...]] = {}
+    for path in sorted(files):
+        signatures = sorted(files.get(f"{path}.sig", ())) or [""]
+        for oid in sorted(files[path]) if path.endswith(".yaml") else ():
+            found = [(_ballot(project.store, path, oid, each), each) for each in signatures]
+            judged = [(judge(ballot, authority, at), each) for ballot, each in found if ballot]
+            # what a valid key signed goes before what lies beside it by somebody's trick
+            for vote, used in sorted(judged, key=lambda pair: not pair[0].current)[:1]:
+                votes[vote.digest] = vote
+                places[vote.digest] = ((path, oid), (f"{path}.sig", used))
+    return Votes(votes=tuple(votes.values()), places=places)
+
+
+@lru_cache(maxsize=8192)
+def _ballot(store: ObjectStore, path: str, oid: str, signature: str) -> Ballot | None:
+    """Read and verify a record once: what an object id names never changes.
+
+    None where no decision can be read from it, which the audit lists. Whose the key is, and
+    whether it counts, is judged anew each time.
+    """
+    data = store.blob(oid)
+    try:
+        _, record = validation.read_approval(data, file=path, schema=schemas.load("approval"))
+    except InvalidDocument:
+        return None
+    return verified(record, data, store.blob(signature) if signature else b"")
+
+
+def verified(record: Approval, data: bytes, armored: bytes) -> Ballot:
+    """Verify a record's signature: the key decides who it was."""
+    digest = digest_bytes(data)
+    try:
+        signed = sshsig.verify(armored, data, namespace=NAMESPACE)
+    except BadSignature as error:
+        trouble = f"signature: {error.reason}" if armored else "no signature beside it"
+        return Ballot(record=record, digest=digest, signed=None, trouble=trouble)
+    return Ballot(record=record, digest=digest, signed=signed)
+
+
+def judge(ballot: Ballot, authority: Authority, at: datetime) -> Vote:
+    """Say whose the signature is at a moment, and how sure that is."""
+    if ballot.signed is None:
+        return Vote(
+            record=ballot.record,
+            digest=ballot.digest,
+            principal=None,
+            assurance=None,
+            current=False,
+            trouble=ballot.trouble,
+        )
+    verdict = authority.signers.find(ballot.signed, namespace=NAMESPACE, at=at)
+    principal = verdict.principal or authority.signers.listed(ballot.signed)
+    return Vote(
+        record=ballot.record,
+        digest=ballot.digest,
+        principal=principal,
+        assurance=ballot.signed.assurance if principal else None,
+        current=verdict.principal is not None,
+        trouble=verdict.reason,
+    )

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from runner.cli import options, render
+from runner.core.text import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runner.verbs.authority_changes import AuthorityChange
     from runner.verbs.cost import CostReport, CostRow, Grouping
 
 
@@ -107,6 +111,7 @@ def audit(ctx: click.Context, *, as_json: bool) -> None:
         for finding in report.findings:
             label = click.style(finding.code, fg="red", bold=True)
             click.echo(f"{label}  {finding.where}: {finding.message}")
+        _show_authority(report.authority_changes)
         for note in report.notes:
             click.echo(render.dim(f"note  {note}"))
         verdict = f"{len(report.findings)} finding(s)" if report.findings else "clean"
@@ -115,3 +120,21 @@ def audit(ctx: click.Context, *, as_json: bool) -> None:
             f"{report.approvals} approval record(s), trusted {report.trusted}"
         )
     ctx.exit(1 if report.findings else 0)
+
+
+def _show_authority(changes: Sequence[AuthorityChange]) -> None:
+    click.echo(f"{render.bold('Policy and keys')}, newest change first")
+    for change in changes:
+        how = _one_line(change.approval)
+        how = click.style(how, fg="red", bold=True) if change.doubtful else how
+        click.echo(f"{change.commit[:12]}  {change.date or 'no date':20}  {how}")
+        for each in change.merged:
+            how = _one_line(f"{each.signature}, {each.revoked}".removesuffix(", "))
+            click.echo(f"    merged   {each.commit[:12]}, {how}")
+        for what in change.changes:
+            label = click.style("loosens", fg="yellow") if what.loosens else " " * 7
+            click.echo(f"    {label}  {_one_line(what.what)}")
+
+
+def _one_line(text: str) -> str:
+    return visible(text).replace("\n", "\\n")

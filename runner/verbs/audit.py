@@ -13,12 +13,12 @@ from runner.git.objects import FOLDER
 from runner.project import Project
 from runner.verbs import (
     audit_approvals,
-    audit_authority,
     audit_order,
     audit_past,
     audit_plans,
     audit_records,
     audit_shape,
+    authority_changes,
 )
 from runner.verbs.audit_approvals import Ballots
 from runner.verbs.audit_authority import Authorities
@@ -26,6 +26,7 @@ from runner.verbs.audit_decision import Judge
 from runner.verbs.audit_findings import CODES, Finding, Findings
 from runner.verbs.audit_past import Past, RunName
 from runner.verbs.audit_shape import Walk
+from runner.verbs.authority_changes import AuthorityChange
 
 __all__ = ["CODES", "AuditReport", "Finding", "audit"]
 
@@ -40,6 +41,7 @@ class AuditReport:
     steps: int
     approvals: int
     trusted: str
+    authority_changes: tuple[AuthorityChange, ...]
 
 
 def audit(project: Project) -> AuditReport:
@@ -57,7 +59,7 @@ def audit(project: Project) -> AuditReport:
     authorities = Authorities(past)
     for (name, tip), run in known.items():
         _audit_run(Walk(past=past, ballots=ballots, run=run, tip=tip), authorities, known, name)
-    audit_authority.note_changes(past)
+    changes = authority_changes.read(past)
     return AuditReport(
         findings=found.findings,
         notes=found.notes,
@@ -65,6 +67,7 @@ def audit(project: Project) -> AuditReport:
         steps=sum(1 for run in known.values() for each in run.records if each.record.step),
         approvals=len(ballots.by_digest),
         trusted=str(trusted),
+        authority_changes=changes,
     )
 
 

@@ -1,56 +1,14 @@
-"""The trusted branch: who changed policy and keys, and which of its states a run may rest on."""
+"""Which states of the trusted branch a run may rest on."""
 
 from __future__ import annotations
 
 from runner.core.errors import GitError, InvalidDocument, NotGoverned
 from runner.core.policy import POLICY_PATH, SIGNERS_PATH
-from runner.git import sshsig
-from runner.git.objects import Commit
-from runner.git.signers import parse as parse_signers
-from runner.git.sshsig import BadSignature
 from runner.project import Authority
 from runner.verbs.audit_past import Past
 
 PATHS = (POLICY_PATH, SIGNERS_PATH)
 Pair = tuple[str, str]
-
-
-def note_changes(past: Past) -> None:
-    """Note each change of policy and keys, newest first, with who signed it."""
-    touched = {touch.commit for touch in past.touches if touch.change.path in PATHS}
-    for oid in past.line:
-        if oid in touched:
-            with past.found.reading(f"commit {oid[:12]}"):
-                _note_change(past, past.commit(oid))
-
-
-def _note_change(past: Past, commit: Commit) -> None:
-    before = pair(past, commit.parents[0]) if commit.parents else ("", "")
-    after = pair(past, commit.oid)
-    names = [path for path, old, new in zip(PATHS, before, after, strict=True) if old != new]
-    if names:
-        changed = " and ".join(names)
-        past.found.note(f"{changed} changed in {commit.oid[:12]}, {_signer(past, commit)}")
-
-
-def _signer(past: Past, commit: Commit) -> str:
-    """By the keys that counted before the commit: nobody lets themselves in."""
-    if commit.signature is None:
-        return "unsigned"
-    try:
-        key = sshsig.verify(commit.signature, commit.signed_part, namespace="git")
-    except BadSignature as error:
-        return f"its signature is not valid: {error.reason}"
-    before = past.commit(commit.parents[0]).tree if commit.parents else None
-    data = past.store.file(before, SIGNERS_PATH) if before else None
-    try:
-        signers = parse_signers(data or b"", file=SIGNERS_PATH)
-    except InvalidDocument:
-        return f"signed by key {key.fingerprint}; the keys listed before it were not readable"
-    owner = signers.listed(key)
-    return (
-        f"signed by {owner}" if owner else f"signed by a key not listed before: {key.fingerprint}"
-    )
 
 
 def pair(past: Past, commit: str) -> Pair:

@@ -195,20 +195,6 @@ def test_self_approval_by_policy_is_noted(tmp_path: Path) -> None:
     )
 
 
-def test_changes_of_policy_and_keys_are_noted(done: Team) -> None:
-    """Each change of the authority is listed, newest first, with who signed it."""
-    key = str(done.key("ada"))
-    signing = ["-c", "gpg.format=ssh", "-c", f"user.signingkey={key}", "commit", "-q", "-S"]
-    path = done.root / "plans/policy.yaml"
-    path.write_text(path.read_text().replace("7d", "8d"))
-    done.git("add", "plans/policy.yaml")
-    done.git(*signing, "-m", "Longer")
-    notes = done.cli("ada", "audit", "--json").json["notes"]
-    assert notes[0].startswith("plans/policy.yaml changed in ")
-    assert notes[0].endswith("signed by ada@example.com")
-    assert notes[1].endswith("unsigned")
-
-
 def test_unsigned_plans_point_out_the_residual(tmp_path: Path) -> None:
     """Where plans need not be signed, the audit says that their author is only a claim (A31)."""
     team = Team.governed(tmp_path, "bob")

@@ -131,6 +131,7 @@ def test_only_the_edge_catches_everything(module: str) -> None:
 def test_foreign_libraries_stay_in_their_part() -> None:
     """The database, GitPython and the command line's library are each used in one place."""
     homes = {"sqlalchemy": "ledger", "alembic": "ledger", "git": "git", "click": "cli"}
+    homes["pygments"] = "cli"
     for name in MODULES:
         tops = {each.split(".")[0] for each in imports(name)} & homes.keys()
         assert {homes[top] for top in tops} <= {part(name)}, name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,7 +12,33 @@ import click
 if TYPE_CHECKING:
     from runner.project import Project
 
+MIN_DIGITS = 12
+
+
+def pattern(form: str, example: str) -> click.ParamType[str]:
+    """Texts that have a form, a regular expression."""
+
+    class Type(click.ParamType[str]):
+        name = example
+
+        def convert(
+            self, value: object, param: click.Parameter | None, ctx: click.Context | None
+        ) -> str:
+            if not isinstance(value, str) or not re.fullmatch(form, value):
+                self.fail(f"{value!r} is not like {example}", param, ctx)
+            return value
+
+    return Type()
+
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+reason = click.option("--reason", default="", help="Why; goes into the record.")
+digest_type = pattern(rf"|(sha256:)?[0-9a-f]{{{MIN_DIGITS},64}}", "sha256:0123456789ab")
+
+
+def full_digest(text: str) -> str:
+    """A digest or its beginning as it is written in files; empty stays empty."""
+    return text and f"sha256:{text.removeprefix('sha256:')}"
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""`show`, `status`, `log`."""
+"""`show`, `diff`, `status`, `log`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runner.cli import options, render
 
 if TYPE_CHECKING:
     from runner.verbs.log import Entry, RunStory
-    from runner.verbs.show import PlanView, StepView
+    from runner.verbs.show import PlanView
     from runner.verbs.status import PlanStatus, StepStatus
 
 OUTPUT_LINES = 12
@@ -32,43 +32,41 @@ def show(*, plan: str, as_json: bool) -> None:
 
 
 def _show_plan(view: PlanView) -> None:
-    click.echo(render.bold(f"{view.id}: {view.goal}"))
-    place = f"{view.source} at {view.commit[:12]}" if view.commit else view.source
-    rows = [("from", place), ("base", view.base[:12] or "none yet"), ("author", view.author)]
-    rows += [("model", view.planner), ("budget", view.budget), ("trusted", view.trusted)]
-    rows += [("digest", view.digest)]
-    for name, value in rows:
-        if value:
-            click.echo(f"  {name:<8} {value}")
-    for title, lines in (("assumes", view.assumptions), ("asks", view.questions)):
-        for line in lines:
-            click.echo(f"  {title:<8} {line}")
+    from runner.cli import plan_text
+
+    lines = [*plan_text.header(view), *plan_text.notes(view)]
     for step in view.steps:
-        _show_step(step, len(view.steps))
+        lines += ["", *plan_text.step(step, len(view.steps)), plan_text.digest(step)]
     if view.commit:
-        click.echo(
-            f"\nTo approve exactly this:\n  planlock approve {view.id} --digest {view.digest}"
-        )
+        lines += ["", "To approve exactly this:"]
+        lines.append(f"  planlock approve {view.id} --digest {view.digest}")
+    click.echo("\n".join(lines))
 
 
-def _show_step(step: StepView, total: int) -> None:
-    head = f"{step.number}/{total} {step.id}"
-    click.echo(f"\n{render.bold(head)}  {step.step_type}  {step.line}")
-    click.echo(render.wrapped(step.description))
-    for warning in step.warnings:
-        click.echo(f"    {click.style('look twice', fg='red', bold=True)}: {warning}")
-    for name, value in step.details:
-        click.echo(_detail(name, value))
-    if step.diff:
-        click.echo(render.indented("\n".join(render.diff_lines(step.diff))))
-    click.echo(render.dim(f"    needs {step.needs}"))
-    click.echo(render.dim(f"    {step.digest}"))
+@click.command()
+@click.argument("plan")
+@click.option("--by", default="", metavar="NAME", help="Since NAME's last approval, not yours.")
+@click.option(
+    "--since",
+    default="",
+    type=options.digest_type,
+    help="Since the version with this digest, or one that begins so.",
+)
+@options.as_json
+def diff(*, plan: str, by: str, since: str, as_json: bool) -> None:
+    """Show what changed in PLAN since your last approval of it."""
+    from runner.verbs import diff as verb
 
+    if by and since:
+        raise click.UsageError("--by and --since exclude each other: name one of them")
+    with options.project() as project:
+        found = verb.diff(project, plan, by=by, since=options.full_digest(since))
+    if as_json:
+        render.as_json(found)
+        return
+    from runner.cli import diff_text
 
-def _detail(name: str, value: str) -> str:
-    if "\n" in value.strip():
-        return f"    {name}:\n{render.indented(value.rstrip(), 6)}"
-    return f"    {name}: {value.rstrip()}"
+    click.echo("\n".join(diff_text.lines(found)))
 
 
 @click.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -111,11 +111,6 @@ def bold(text: str) -> str:
 
 def dim(text: str) -> str:
     return click.style(text, dim=True)
-
-
-def diff_lines(lines: Iterable[str]) -> list[str]:
-    colors = {"+": "green", "-": "red", "@": "cyan"}
-    return [click.style(line, fg=colors.get(line[:1])) for line in lines]
 
 
 def indented(text: str, by: int = 4) -> str:

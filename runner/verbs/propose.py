@@ -120,7 +120,7 @@ def fill(
 def _author(project: Project, authority: Authority) -> str:
     """The principal of the caller's key; else what git calls them."""
     try:
-        listed = authority.signers.listed(project.person.public_key)
+        listed = authority.signers.listed(project.person.credential)
     except KeyNotFound:
         listed = None
     return listed or project.identity().email

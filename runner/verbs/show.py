@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from runner import schemas
-from runner.core import validation
+from runner.core import risks, validation
 from runner.core.errors import KeyNotFound, NotFound, NotGoverned
-from runner.core.plan import Plan, PlanFile, Step, typed_input
-from runner.core.policy import Policy, Verdict, judge_step
-from runner.core.text import unusual_characters, visible
+from runner.core.plan import Plan, PlanFile, Step
+from runner.core.policy import Policy
+from runner.core.risks import Risk
+from runner.core.rules import Verdict, judge_step
+from runner.core.text import hidden_characters, visible
 from runner.git.objects import ObjectStore
 from runner.project import Project
+from runner.steps.contract import Preview
 from runner.steps.run_command import MAY_READ
 from runner.verbs import evidence, propose
 from runner.verbs.evidence import PlanAt
@@ -21,7 +24,10 @@ from runner.verbs.preview import StepPreview, simulate, unified_diff
 
 @dataclass(frozen=True, kw_only=True)
 class StepView:
-    """One step: a line, details, the diff against `base`, what it needs, what to look at twice."""
+    """One step: a line, details, the diff against `base`, what it needs, what to look at twice.
+
+    `path` is the file that the diff is about, empty where there is none.
+    """
 
     number: int
     id: str
@@ -30,8 +36,10 @@ class StepView:
     description: str
     digest: str
     details: tuple[tuple[str, str], ...]
+    path: str
     diff: tuple[str, ...]
     needs: str
+    risks: tuple[Risk, ...]
     warnings: tuple[str, ...]
 
 
@@ -57,8 +65,28 @@ class PlanView:
 def show(project: Project, name: str) -> PlanView:
     """Render a plan by id (its branch, else the trusted ref) or a file by path."""
     file, commit, source = _find(project, name)
+    return _render(project, file, commit, source)
+
+
+def find(project: Project, name: str) -> tuple[PlanFile, str]:
+    """Read a plan by id or path, and say where it was; raises NotFound or InvalidDocument."""
+    file, _, source = _find(project, name)
+    return file, source
+
+
+def is_path(name: str) -> bool:
+    """Whether a plan's name means a file of the work tree."""
+    return "/" in name or name.endswith(".yaml")
+
+
+def render(project: Project, plan: PlanAt) -> PlanView:
+    """Render a plan that has been read."""
+    return _render(project, plan.file, plan.commit, _source(project, plan))
+
+
+def _render(project: Project, file: PlanFile, commit: str, source: str) -> PlanView:
     policy, trusted = _policy(project)
-    tree = _base_tree(project.store, file.plan)
+    tree = base_tree(project.store, file.plan)
     played = simulate(project.store, tree, file.plan)
     views = [
         _view(number, item, file.digests[number], policy, has_base=tree is not None)
@@ -69,26 +97,30 @@ def show(project: Project, name: str) -> PlanView:
 
 def step_lines(store: ObjectStore, plan: PlanAt, names: Collection[str]) -> tuple[str, ...]:
     """Say in a line each what these steps of a plan do."""
-    played = simulate(store, _base_tree(store, plan.file.plan), plan.file.plan)
+    played = simulate(store, base_tree(store, plan.file.plan), plan.file.plan)
     shown = [(each.step, each.preview.line) for each in played if each.step.id in names]
     return tuple(f"{step.id}  {step.step_type}  {visible(line)}" for step, line in shown)
 
 
-def _base_tree(store: ObjectStore, plan: Plan) -> str | None:
+def base_tree(store: ObjectStore, plan: Plan) -> str | None:
+    """The tree that a plan was written against; None where it is not here."""
     known = store.look_up(plan.base) if plan.base else None
     return store.commit(known[0]).tree if known and known[1] == "commit" else None
 
 
 def _find(project: Project, name: str) -> tuple[PlanFile, str, str]:
-    if "/" in name or name.endswith(".yaml"):
+    if is_path(name):
         path = propose.find_file(project, name)
         data = propose.read_file(path)
         _, file = validation.read_plan(data, file=str(path), schema=schemas.load("plan"))
         return file, "", str(path)
     project.home.fetch(name)
     plan = evidence.find_plan(project, name)
-    source = f"branch plan/{name}" if plan.on_branch else project.home.trusted_ref
-    return plan.file, plan.commit, source
+    return plan.file, plan.commit, _source(project, plan)
+
+
+def _source(project: Project, plan: PlanAt) -> str:
+    return f"branch plan/{plan.id}" if plan.on_branch else project.home.trusted_ref
 
 
 def _policy(project: Project) -> tuple[Policy | None, str]:
@@ -134,8 +166,10 @@ def _view(
         description=visible(step.description),
         digest=digest,
         details=tuple((key, visible(value)) for key, value in _details(item, policy)),
+        path=visible(str(preview.path)) if preview.path else "",
         diff=tuple(diff),
         needs=needs(step, policy) if policy else "unknown: no policy found",
+        risks=risks.of(step),
         warnings=tuple(_warnings(item, has_base=has_base)),
     )
 
@@ -153,7 +187,7 @@ def _details(item: StepPreview, policy: Policy | None) -> list[tuple[str, str]]:
 
 def needs(step: Step, policy: Policy) -> str:
     """Say in one line what the policy asks of a step."""
-    return needs_text(judge_step(policy, step.step_type, typed_input(step)))
+    return needs_text(judge_step(policy, step))
 
 
 def needs_text(verdict: Verdict) -> str:
@@ -178,24 +212,25 @@ def _warnings(item: StepPreview, *, has_base: bool) -> list[str]:
         found.append("no base yet, so the diff is against nothing: planlock propose fills it in")
     if not item.certain:
         found.append("an earlier command may change this file first; the diff is a guess")
-    return found + list(homoglyph_warnings(item.step))
+    found += _hidden(item.preview)
+    return found + [
+        each.detail for each in risks.of(item.step) if each.label == "unusual_characters"
+    ]
 
 
-def homoglyph_warnings(step: Step) -> list[str]:
-    """Name every character beyond ASCII in what is executed or addressed (B04)."""
-    found = []
-    for field in ("command", "path", "working_dir", "network", "writes", "reads", "env"):
-        value = step.input.get(field)
-        found += [
-            f"{field} contains U+{char.code_point:04X} {char.name}"
-            for char in unusual_characters(_flat(value))
-        ]
-    return list(dict.fromkeys(found))
+def _hidden(preview: Preview) -> Iterator[str]:
+    """Tell that a file holds what a reader cannot see; diffs show it escaped."""
+    for when, content in (("leaves", preview.after), ("finds", preview.before)):
+        found = hidden_characters(_text(content))
+        if found:
+            names = ", ".join(dict.fromkeys(each.name for each in found[:3]))
+            yield f"{when} hidden characters in {preview.path}, shown escaped: {names}"
+            return
 
 
-def _flat(value: object) -> str:
-    if isinstance(value, list):
-        return " ".join(str(item) for item in value)
-    if isinstance(value, dict):
-        return " ".join(f"{key} {item}" for key, item in value.items())
-    return value if isinstance(value, str) else ""
+def _text(content: bytes | None) -> str:
+    """A file's text with plain line ends; nothing of a binary file."""
+    try:
+        return (content or b"").decode().replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        return ""

@@ -16,6 +16,7 @@ from runner import schemas
 from runner.cli import main as cli
 from runner.core.documents import dump
 from runner.core.errors import PlanlockError
+from runner.core.risks import MEANINGS
 from runner.settings import SETTINGS
 from runner.verbs.audit_findings import CODES
 from tests.docs import codes
@@ -32,7 +33,7 @@ def sections() -> Mapping[str, Mapping[str, str]]:
     """Every generated section, by page and by name."""
     return {
         "plan-format.md": {"plan": fields("plan"), "text": texts("plan")},
-        "policy.md": {"policy": fields("policy")},
+        "policy.md": {"policy": fields("policy"), "risks": risk_labels()},
         "approvals.md": {"approval": fields("approval")},
         "audit.md": {"run": fields("run"), "record": fields("record")},
         "commands.md": {"commands": commands()},
@@ -47,6 +48,10 @@ def sections() -> Mapping[str, Mapping[str, str]]:
             "findings": _code_table({code: _lowered(text) for code, text in CODES.items()}),
         },
     }
+
+
+def risk_labels() -> str:
+    return table(["risk", "the step"], ([f"`{name}`", text] for name, text in MEANINGS.items()))
 
 
 def page(name: str) -> str:

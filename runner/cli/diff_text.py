@@ -1,0 +1,156 @@
+"""What changed in a plan, as people read it in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import unified_diff
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from runner.cli import highlight, plan_text, render
+
+if TYPE_CHECKING:
+    from runner.core.plan_diff import FieldChange, State
+    from runner.verbs.diff import Given, PlanDiff
+    from runner.verbs.diff_steps import StepChange
+    from runner.verbs.show import StepView
+
+
+class Kind(NamedTuple):
+    """How steps of a state are marked, counted and described."""
+
+    mark: str
+    color: str
+    counted: str
+    note: str
+
+
+ANEW = "nothing new to read, to be approved anew"
+KINDS: dict[State, Kind] = {
+    "unchanged": Kind("=", "bright_black", "unchanged", "unchanged"),
+    "context": Kind("=", "yellow", "behind a change", f"as it was, behind a change: {ANEW}"),
+    "moved": Kind("=", "yellow", "moved", f"as it was, in another place: {ANEW}"),
+    "changed": Kind("~", "yellow", "changed", "changed since then"),
+    "added": Kind("+", "green", "added", "added"),
+    "removed": Kind("-", "red", "removed", "removed"),
+    "not_approved": Kind("?", "yellow", "never approved", "as it was, and never approved"),
+    "unknown": Kind("?", "yellow", "not covered", "not covered by the approval"),
+}
+VOIDS = "which voids every approval given before"
+VOIDED = "execution_changed"
+# A text of more lines is compared line by line.
+SHORT = 3
+
+
+def lines(found: PlanDiff) -> list[str]:
+    """The whole comparison."""
+    shown = [render.bold(f"{found.plan}: {found.goal}"), *_sides(found)]
+    shown += [*voiding(found), *beside(found.notes)]
+    total = max(each.number for each in found.steps)
+    for before, each in zip([None, *found.steps], found.steps, strict=False):
+        listed = before is not None and before.state == each.state == "unchanged"
+        shown += step(each, total) if listed else ["", *step(each, total)]
+    if found.given and any(not each.stands for each in found.steps if each.number):
+        shown += ["", f"To decide: planlock review {found.plan}"]
+    return shown
+
+
+def _sides(found: PlanDiff) -> list[str]:
+    rows = [("since", since(found.given)), ("then", found.then or "not here any more")]
+    rows += [("now", found.now), ("found", summary(found.steps))]
+    return [f"  {name:<8} {value}" for name, value in rows if value]
+
+
+def since(given: Given | None) -> str:
+    return f"{given.by} approved it at {given.made_at}" if given else ""
+
+
+def summary(steps: Sequence[StepChange]) -> str:
+    """How many steps stand how: `1 unchanged, 2 changed`."""
+    counts = {
+        kind.counted: sum(each.state == state for each in steps) for state, kind in KINDS.items()
+    }
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
+
+def voiding(found: PlanDiff) -> list[str]:
+    """Why the approval counts no longer, apart from changes of the steps."""
+    given, shown = found.given, []
+    # the change itself is told below
+    reasons = [each for each in (given.reasons if given else ()) if each.code != VOIDED]
+    if reasons:
+        shown += [click.style("  the approval no longer counts:", fg="red")]
+        shown += [render.reason_text(reason, "    ") for reason in reasons]
+    if found.header:
+        shown += [click.style(f"  the plan's header changed, {VOIDS}:", fg="red")]
+        shown += _fields(found.header)
+    if given and given.execution:
+        shown += [click.style(f"  what commands may do here changed, {VOIDS}:", fg="red")]
+        shown += _fields(given.execution)
+    return shown
+
+
+def beside(notes: Sequence[FieldChange]) -> list[str]:
+    """Changes that no approval is about."""
+    return ["  beside what is approved:", *_fields(notes)] if notes else []
+
+
+def _fields(fields: Iterable[FieldChange]) -> list[str]:
+    return [f"    {line}" for each in fields for line in field(each)]
+
+
+def field(change: FieldChange) -> list[str]:
+    """One field, then what it was and what it is."""
+    old, new = ([] if text is None else text.split("\n") for text in (change.then, change.now))
+    body = [*(f"-{line}" for line in old), *(f"+{line}" for line in new)]
+    if min(len(old), len(new)) > SHORT:
+        body = list(unified_diff(old, new, lineterm="", n=2))[2:]
+    return [f"{change.field}:", *(f"  {line}" for line in highlight.diff(body, ""))]
+
+
+def step(change: StepChange, total: int) -> list[str]:
+    """One step; what is unchanged takes one line."""
+    kind = KINDS[change.state]
+    place = f"{change.number}/{total}" if change.number else f"was {change.was}"
+    title = f"{click.style(kind.mark, fg=kind.color)} {render.bold(f'{place} {change.id}')}"
+    if change.state == "unchanged":
+        return [f"{title}  {click.style(_note(change), fg=kind.color)}"]
+    title = f"{title}  {change.step_type}  {change.line}"
+    return [title, note(change), *body(change), *_whole(change)]
+
+
+def note(change: StepChange) -> str:
+    """How the step stands, in a few words."""
+    return click.style(render.wrapped(_note(change)), fg=KINDS[change.state].color)
+
+
+def _note(change: StepChange) -> str:
+    text = KINDS[change.state].note
+    void = change.state == "unchanged" and not change.stands
+    return f"{text}, but the approval no longer counts" if void else text
+
+
+def body(change: StepChange) -> list[str]:
+    """What differs: the fields, and the file that comes of them."""
+    shown = [f"    {line}" for each in change.fields for line in field(each)]
+    if change.diff:
+        shown += [f"    {change.path} as this step left it then and leaves it now:"]
+        shown += [f"    {line}" for line in highlight.diff(change.diff, change.path)]
+    return shown
+
+
+def _whole(change: StepChange) -> list[str]:
+    """All of a step that is new to the reader; of a changed edit what it does to the base."""
+    view = change.view
+    if view is None:
+        return []
+    if change.state != "changed":
+        return [render.wrapped(view.description), *plan_text.step_body(view)]
+    return rest(change, view)
+
+
+def rest(change: StepChange, view: StepView) -> list[str]:
+    """Of a changed step what its changes do not tell."""
+    told = {"command"} if any(each.field == "input.command" for each in change.fields) else ()
+    return ["    in all:", *plan_text.step_body(view, told)]

@@ -1,0 +1,74 @@
+"""A plan as people read it in a terminal: header, steps, risks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.cli import highlight, render
+
+if TYPE_CHECKING:
+    from runner.core.risks import Risk
+    from runner.verbs.show import PlanView, StepView
+
+# Told by the step itself, and by its warnings.
+TOLD = frozenset({"command", "unusual_characters"})
+
+
+def header(view: PlanView) -> list[str]:
+    place = f"{view.source} at {view.commit[:12]}" if view.commit else view.source
+    rows = [("from", place), ("base", view.base[:12] or "none yet"), ("author", view.author)]
+    rows += [("model", view.planner), ("budget", view.budget), ("trusted", view.trusted)]
+    rows += [("digest", view.digest)]
+    return [render.bold(f"{view.id}: {view.goal}"), *_rows(rows)]
+
+
+def notes(view: PlanView, new: Collection[str] = ()) -> list[str]:
+    """What the plan rests on, and what it leaves open."""
+    rows = [*(("assumes", line) for line in view.assumptions)]
+    rows += [*(("asks", line) for line in view.questions)]
+    return _rows((name, f"{line} (new)" if line in new else line) for name, line in rows)
+
+
+def _rows(rows: Iterable[tuple[str, str]]) -> list[str]:
+    return [f"  {name:<8} {value}" for name, value in rows if value]
+
+
+def step(view: StepView, total: int) -> list[str]:
+    """All that there is to read of a step."""
+    title = render.bold(f"{view.number}/{total} {view.id}")
+    head = [f"{title}  {view.step_type}  {view.line}", render.wrapped(view.description)]
+    return [*head, *step_body(view), needs(view)]
+
+
+def step_body(view: StepView, told: Collection[str] = ()) -> list[str]:
+    """Risks and warnings, then the details that were not told yet, and the diff."""
+    risky = [each for each in view.risks if each.label not in TOLD]
+    lines = [f"    {click.style(label(each), fg='yellow')}: {each.detail}" for each in risky]
+    twice = click.style("look twice", fg="red", bold=True)
+    lines += [f"    {twice}: {warning}" for warning in view.warnings]
+    for name, value in view.details:
+        lines += _detail(name, value) if name not in told else []
+    return lines + [f"    {line}" for line in highlight.diff(view.diff, view.path)]
+
+
+def needs(view: StepView) -> str:
+    return render.dim(render.wrapped(f"needs {view.needs}"))
+
+
+def _detail(name: str, value: str) -> list[str]:
+    text = value.rstrip()
+    inner = highlight.command(text) if name == "command" else text.split("\n")
+    if len(inner) == 1:
+        return [f"    {name}: {inner[0]}"]
+    return [f"    {name}:", *(f"      {line}" for line in inner)]
+
+
+def digest(view: StepView) -> str:
+    return render.dim(f"    {view.digest}")
+
+
+def label(risk: Risk) -> str:
+    return risk.label.replace("_", " ")

@@ -1,0 +1,271 @@
+"""`review`: what waits for the caller, one plan opened for reading, and the verdicts signed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from runner.core import gate
+from runner.core.approval import NAMESPACE
+from runner.core.errors import PlanlockError, Reason, Refused
+from runner.core.gate import Answer
+from runner.core.text import visible
+from runner.project import Project
+from runner.verbs import diff, evidence, review_plans, show
+from runner.verbs.decide import decide
+from runner.verbs.decision_record import Decided, Wish
+from runner.verbs.diff import PlanDiff
+from runner.verbs.diff_steps import StepChange
+from runner.verbs.evidence import PlanAt
+from runner.verbs.review_outlook import (
+    MISSING,
+    Outlook,
+    Person,
+    StepOutlook,
+    objections,
+    outlook,
+    own,
+    would_help,
+)
+from runner.verbs.show import PlanView, StepView
+from runner.verbs.whoami import objections as objections_to_key
+
+State = Literal["ask", "approved", "enough", "free", "rejected", "done", "barred"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingPlan:
+    """A plan with steps that wait: those that the caller could approve, and what is missing."""
+
+    plan: str
+    goal: str
+    author: str
+    digest: str
+    commit: str
+    steps: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """What waits for the caller, and what waits for others or for a mend."""
+
+    person: str
+    trusted: str
+    mine: tuple[WaitingPlan, ...]
+    others: tuple[WaitingPlan, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepReview:
+    """A step, how it stands for the caller and why, and what changed since they approved it."""
+
+    view: StepView
+    state: State
+    note: str
+    change: StepChange | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanReview:
+    """A plan as the caller sees it.
+
+    `skipped` steps are left out by a run as things stand; `term` is how long the policy lets
+    an approval live.
+    """
+
+    plan: str
+    person: str
+    digest: str
+    execution: str
+    term: str
+    skipped: tuple[str, ...]
+    view: PlanView
+    diff: PlanDiff | None
+    steps: tuple[StepReview, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdicts:
+    """What the caller decided about a plan's steps, and within which limits."""
+
+    approve: tuple[str, ...] = ()
+    reject: tuple[str, ...] = ()
+    reason: str = ""
+    objection: str = ""
+    expires: str = ""
+    max_usd: str = ""
+    max_runs: int = 0
+
+
+def waiting(project: Project, plan_id: str = "") -> Waiting:
+    """List the plans that wait for an approval of the caller, or of others; or look at one."""
+    plans = {plan_id: _one(project, plan_id)} if plan_id else review_plans.find(project)
+    person = _caller(project)
+    found = [_waiting(project, name, plan, person) for name, plan in plans.items()]
+    return Waiting(
+        person=person.name,
+        trusted=str(project.authority()),
+        mine=tuple(each for each in found if each.steps),
+        others=tuple(each for each in found if each.missing and not each.steps),
+    )
+
+
+def _one(project: Project, plan_id: str) -> PlanAt:
+    project.home.fetch(plan_id)
+    return evidence.find_plan(project, plan_id)
+
+
+def _caller(project: Project) -> Person:
+    """Who reviews; raises Refused where that is nobody who may decide."""
+    authority = project.authority()
+    key, now = project.person.credential, project.world.now()
+    verdict = authority.signers.find(key, namespace=NAMESPACE, at=now)
+    reasons = objections_to_key(verdict, authority)
+    if reasons or verdict.principal is None or verdict.assurance is None:
+        raise Refused("your key may not decide here", reasons=reasons)
+    return Person(name=verdict.principal, assurance=verdict.assurance)
+
+
+def _waiting(project: Project, name: str, plan: PlanAt | Refused, person: Person) -> WaitingPlan:
+    """What is missing for one plan; a plan that cannot be judged says why."""
+    try:
+        if isinstance(plan, Refused):
+            raise plan
+        stand = outlook(project, plan)
+    except PlanlockError as error:
+        return WaitingPlan(
+            plan=name, goal="", author="", digest="", commit="", steps=(), missing=(error.message,)
+        )
+    mine = [each.step.id for each in stand.steps if _state(stand, each, person) == "ask"]
+    return WaitingPlan(
+        plan=name,
+        goal=visible(plan.file.plan.goal),
+        author=visible(plan.file.plan.author or ""),
+        digest=plan.file.digest,
+        commit=plan.commit,
+        steps=tuple(mine),
+        missing=_missing(stand),
+    )
+
+
+def _missing(stand: Outlook) -> tuple[str, ...]:
+    """What the steps lack that have not run, in a line for those that lack the same."""
+    lacking: dict[str, list[str]] = {}
+    for each in stand.steps:
+        if not each.done and each.decision.answer is Answer.REFUSED:
+            for message in _grounds(each):
+                lacking.setdefault(message, []).append(each.step.id)
+    return tuple(visible(f"{', '.join(names)}: {text}") for text, names in lacking.items())
+
+
+def _grounds(step: StepOutlook) -> list[str]:
+    """Why a step may not run: the approvals that it lacks, else whatever refuses it."""
+    reasons = step.decision.reasons
+    lacks = [each.message for each in reasons if each.code == MISSING]
+    return lacks or [each.message for each in reasons]
+
+
+def open_plan(project: Project, plan_id: str) -> PlanReview:
+    """Read a plan with all that the caller needs to decide about it."""
+    plan, person = _one(project, plan_id), _caller(project)
+    view, stand = show.render(project, plan), outlook(project, plan)
+    since = diff.last_approval(project, view, stand, person.name)
+    policy = stand.found.authority.policy_file
+    return PlanReview(
+        plan=plan_id,
+        person=person.name,
+        digest=plan.file.digest,
+        execution=policy.execution,
+        term=policy.policy.approvals_expire_after or "",
+        skipped=stand.skipped,
+        view=view,
+        diff=since,
+        steps=tuple(_steps(stand, person, view, since)),
+    )
+
+
+def _steps(
+    stand: Outlook, person: Person, view: PlanView, since: PlanDiff | None
+) -> Iterator[StepReview]:
+    changes = {each.number: each for each in since.steps} if since else {}
+    for shown, step in zip(view.steps, stand.steps, strict=True):
+        state = _state(stand, step, person)
+        note = visible(_note(step, state, person))
+        yield StepReview(view=shown, state=state, note=note, change=changes.get(shown.number))
+
+
+def _state(stand: Outlook, step: StepOutlook, person: Person) -> State:
+    if step.done:
+        return "done"
+    if step.decision.answer is Answer.REJECTED:
+        return "rejected"
+    if would_help(step, person):
+        return "ask"
+    mine = own(stand.found.votes, step.question, person.name)
+    if any(step.step.id in each.record.steps and not objections(step, each) for each in mine):
+        return "approved"
+    if step.decision.answer is Answer.REFUSED:
+        return "barred"
+    asked = any(each.approvals for each in step.decision.requirements)
+    return "enough" if asked else "free"
+
+
+def _note(step: StepOutlook, state: State, person: Person) -> str:
+    """Why a step stands as it does for the person."""
+    excluded = gate.excluded(step.question)
+    by = ", ".join(sorted({each.record.approver for each in step.decision.approvals}))
+    return {
+        "done": f"{step.done} in the last run",
+        "approved": "you approved it",
+        "enough": f"approved by {by}",
+        "free": "needs no approval",
+        "barred": f"{person.name} {excluded[person.name]}"
+        if person.name in excluded
+        else "; ".join(_grounds(step)),
+    }.get(state, "; ".join(each.message for each in step.decision.reasons))
+
+
+def sign(project: Project, reviewed: PlanReview, verdicts: Verdicts) -> Iterator[Decided]:
+    """Sign what was decided: the rejection first, so that the approval knows of it.
+
+    Raises Refused where the plan, or what counts for it, is not what was shown any more.
+    """
+    _check_unchanged(project, reviewed)
+    if verdicts.reject:
+        wish = Wish(
+            decision="reject",
+            steps=verdicts.reject,
+            reason=verdicts.objection,
+            digest=reviewed.digest,
+        )
+        yield decide(project, reviewed.plan, wish)
+    if verdicts.approve:
+        wish = Wish(
+            decision="approve",
+            steps=verdicts.approve,
+            reason=verdicts.reason,
+            expires=verdicts.expires,
+            max_usd=verdicts.max_usd,
+            max_runs=verdicts.max_runs,
+            digest=reviewed.digest,
+        )
+        yield decide(project, reviewed.plan, wish)
+
+
+def _check_unchanged(project: Project, reviewed: PlanReview) -> None:
+    """Refuse where an approval would say more than the reviewer knows; `decide` sees to the plan."""
+    plan = _one(project, reviewed.plan)
+    if plan.file.digest != reviewed.digest:
+        return
+    now = outlook(project, plan)
+    skips = set(now.skipped) ^ set(reviewed.skipped)
+    texts = [f"whether these are left out: {', '.join(sorted(skips))}"] if skips else []
+    if now.found.authority.policy_file.execution != reviewed.execution:
+        texts.append("the policy's sandbox or plugins")
+    if texts:
+        fix = f"look at it again: planlock review {reviewed.plan}"
+        message = f"since you looked, this changed: {'; '.join(texts)}"
+        reason = Reason(code="review_outdated", message=message, fix=fix)
+        raise Refused(f"plan {reviewed.plan} is not as it was reviewed", reasons=(reason,))

@@ -1,6 +1,6 @@
 """What differs between two policies, in words, and whether more may pass than before.
 
-It errs to yes: an auditor looks at a change that loosens nothing rather than at none.
+It errs to yes, so that an auditor looks once too often rather than once too seldom.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ OF_RULES: Mapping[str, Judge] = {
     "assurance": _weaker,
     "expires_after": _beyond(parse_duration),
 }
-# Whoever may not pass at all need not be asked for less.
+# Where a rule denies, nothing else that it says counts.
 OF_DENIALS: Mapping[str, Judge] = dict.fromkeys((*OF_RULES, "deny"), _harmless)
 # Approvals count for one id of a repository, and those of a new one are not known here.
 OF_SETTINGS: Mapping[str, Judge] = {

@@ -82,6 +82,11 @@ def genuine(vote: Vote) -> bool:
     return vote.principal is not None and vote.principal == vote.record.approver
 
 
+def sureness(vote: Vote) -> tuple[bool, bool]:
+    """Of several votes with the bytes of one record, the greatest is the one that it really is."""
+    return vote.current and genuine(vote), genuine(vote)
+
+
 def expiry(record: Approval, policy: Policy) -> datetime | None:
     """Give the earlier of the record's own expiry and the policy's term."""
     ends = [parse_time(record.expires_at)] if record.expires_at else []
@@ -96,13 +101,24 @@ def superseded(votes: Sequence[Vote]) -> frozenset[str]:
     A reject or withdraw is lifted only by a record whose key is valid now: a stolen old key
     must not be able to lift one.
     """
-    owner = {vote.digest: vote.principal for vote in votes if genuine(vote)}
+    known = {vote.digest: vote for vote in votes if genuine(vote)}
     return frozenset(
         old
-        for vote in votes
-        if genuine(vote) and (vote.current or vote.record.decision != "approve")
+        for vote in known.values()
         for old in vote.record.supersedes
-        if owner.get(old) == vote.principal
+        if old in known
+        and known[old].principal == vote.principal
+        and (vote.current or _only_forbids(vote, known[old]))
+    )
+
+
+def _only_forbids(vote: Vote, earlier: Vote) -> bool:
+    """Whether a decision that takes the place of an earlier one leaves nothing free by that."""
+    new, old = vote.record, earlier.record
+    if old.decision == "reject":
+        return new.decision == "reject" and old.steps.items() <= new.steps.items()
+    return new.decision != "approve" and (
+        old.decision == "approve" or old.steps.keys() <= new.steps.keys()
     )
 
 
@@ -135,10 +151,10 @@ class Context:
     now: datetime
 
 
-def rejected_by(in_force: Sequence[Vote], policy: Policy, context: Context) -> tuple[str, ...]:
-    """People of the policy who reject this very step, of the decisions in force."""
+def rejections(in_force: Sequence[Vote], policy: Policy, context: Context) -> tuple[Vote, ...]:
+    """Rejects of this very step by people of the policy, of the decisions in force."""
     return tuple(
-        vote.record.approver
+        vote
         for vote in in_force
         if vote.record.decision == "reject"
         and vote.record.steps.get(context.step) == context.digest
@@ -188,9 +204,9 @@ def _skips_so_far(record: Approval, context: Context) -> set[str]:
 
 
 def _time_objection(record: Approval, policy: Policy, now: datetime) -> tuple[str, str] | None:
-    ends = expiry(record, policy)
     if parse_time(record.made_at) > now + CLOCK_SKEW:
         return "made_in_future", f"{record.approver}'s approval is dated {record.made_at}"
+    ends = expiry(record, policy)
     if ends is not None and now >= ends:
         return "approval_expired", f"{record.approver}'s approval expired at {ends:%Y-%m-%d %H:%MZ}"
     return None

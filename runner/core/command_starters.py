@@ -22,8 +22,8 @@ _STEERING = re.compile(
 )
 # Parts of the shell that run text, compute, or change what later words mean.
 _RUNS_TEXT = re.compile(
-    r"alias|bind|compgen|complete|declare|enable|eval|fc|history|jobs|let|local|mapfile|readarray"
-    r"|trap|typeset"
+    r"alias|bind|compgen|complete|declare|enable|eval|fc|hash|history|jobs|let|local|mapfile"
+    r"|readarray|trap|typeset"
 )
 # Parts of the shell that take the name of a variable and compute what stands in brackets behind it.
 _TAKES_NAMES = re.compile(r"\[|export|getopts|printf|read|readonly|test|unset|wait")
@@ -32,13 +32,14 @@ _HARMLESS_OPTION = re.compile(
     r"[-+][Cefnuv]*o?|errexit|noclobber|noglob|nounset|pipefail|verbose|[-+][qsu]+|\w*glob\w*"
 )
 _SHELL = re.compile(r"(?:a|ba|c|da|fi|k|mk|pdk|rba|tc|ya|z)?sh|elvish|nu|pwsh|xonsh")
-_SCRIPT = re.compile(r"(?![-+])(?!.*(?:dev|proc)/).+")
+_SCRIPT = re.compile(r"(?![-+])(?!.*(?:dev|proc)/)(?!stdin$|[0-9]+$).+")
 # They start a shell, or take text for one, or words from elsewhere.
 _ANYTHING = re.compile(
-    r"at|batch|busybox|chroot|coreutils|crontab|doas|docker|entr|expect|fakeroot|firejail|gdb|gosu"
-    r"|kubectl|ld-linux.*|ld\.so|linux32|linux64|lldb|ltrace|newgrp|nsenter|parallel|pkexec"
-    r"|podman|proot|run0|runuser|screen|script|setarch|sg|ssh|strace|su|sudo|systemd-run|tmux"
-    r"|toybox|unbuffer|unshare|watch"
+    r"at|batch|busybox|bwrap|capsh|choom|chroot|coreutils|crontab|doas|docker|dpkg-architecture"
+    r"|entr|expect|fakeroot|firejail|gdb|gosu|kubectl|ld-linux.*|ld\.so|linux32|linux64|lldb"
+    r"|ltrace|newgrp|nsenter|parallel|pkexec|podman|proot|run-parts|run0|runuser|screen|script"
+    r"|setarch|sg|ssh|ssh-agent|start-stop-daemon|strace|su|sudo|systemd-run|tmux|toybox"
+    r"|unbuffer|unshare|valgrind|watch"
 )
 _STARTER = re.compile(
     r"chrt|env|find|flock|ionice|nice|nohup|prlimit|setpriv|setsid|stdbuf|taskset|time|timeout"
@@ -77,6 +78,8 @@ def may_start(pattern: Sequence[str], words: Sequence[str]) -> bool:
         return True
     if _SHELL.fullmatch(name):
         return not _runs_file(arguments) or _begins(pattern, arguments)
+    if words[0] in _READS_FILE and not _runs_file(arguments):
+        return True
     if not _STARTER.fullmatch(name) and words[0] not in _WITHIN_SHELL | _READS_FILE:
         return False
     return _may_start_anything(name, arguments) or _is_told_to_start(pattern, arguments)
@@ -100,7 +103,11 @@ def _computes(name: str, arguments: Sequence[str]) -> bool:
 
 
 def _is_computed(word: str) -> bool:
-    return word == UNKNOWN or "[" in word or is_steering(re.split(r"\+?=", word)[0])
+    return (
+        word == UNKNOWN
+        or not {"[", "("}.isdisjoint(word)
+        or is_steering(re.split(r"\+?=", word)[0])
+    )
 
 
 def _may_start_anything(name: str, arguments: Sequence[str]) -> bool:
@@ -125,7 +132,8 @@ def _computes_within(arguments: Sequence[str]) -> bool:
 
 def _starts_more(starter: str, name: str, after: str) -> bool:
     """Whether what a starter starts may start in turn what nobody can see."""
-    if _ANYTHING.fullmatch(name) or (_SHELL.fullmatch(name) and not _runs_file([after])):
+    reads = _SHELL.fullmatch(name) or (starter in _WITHIN_SHELL and name in _READS_FILE)
+    if _ANYTHING.fullmatch(name) or (reads and not _runs_file([after])):
         return True
     if starter not in _ADDS_WORDS:
         return False

@@ -87,11 +87,17 @@ def decide(question: Question) -> Decision:
     if reasons := (*_denials(verdict.denied), *_standing_refusals(question, step)):
         return Decision(answer=Answer.REFUSED, reasons=reasons, requirements=requirements)
     in_force = approval.standing(question.votes, context)
-    rejecters = approval.rejected_by(in_force, question.policy.policy, context)
-    if rejecters:
-        reason = Reason(code="rejected", message=f"rejected by {', '.join(sorted(rejecters))}")
+    rejections = approval.rejections(in_force, question.policy.policy, context)
+    if rejections:
+        said = ", ".join(sorted(_said(vote) for vote in rejections))
+        reason = Reason(code="rejected", message=f"rejected by {said}")
         return Decision(answer=Answer.REJECTED, reasons=(reason,), requirements=requirements)
     return _count(question, context, requirements, in_force)
+
+
+def _said(vote: Vote) -> str:
+    why = f" ({vote.record.reason})" if vote.record.reason else ""
+    return f"{vote.record.approver}{why}"
 
 
 def context_of(question: Question) -> Context:
@@ -189,7 +195,7 @@ def _count(
     money = money_left(question, counted)
     reasons = (
         *(_missing_reason(each, quorum, context) for each in missing),
-        *(_unfit(text, context) for each in missing for text in quorum.misfits(each)),
+        *(_unfit(text, context) for text in quorum.misfits(_asked(requirements, missing))),
         *(dict.fromkeys(objections) if missing else ()),
         *_money_reason(question, money),
     )
@@ -202,6 +208,14 @@ def _count(
     )
 
 
+def _asked(
+    requirements: Sequence[Requirement], missing: Sequence[Requirement]
+) -> list[Requirement]:
+    """All that is asked by rules of which something is missing."""
+    rules = {each.rule for each in missing}
+    return [each for each in requirements if each.approvals and each.rule in rules]
+
+
 def _sorted_out(
     question: Question, context: Context, in_force: Sequence[Vote]
 ) -> tuple[list[Vote], list[Reason]]:
@@ -209,14 +223,16 @@ def _sorted_out(
     standing = {vote.digest for vote in in_force}
     held = _held(in_force, context.step)
     counted: dict[str, Vote] = {}
-    objections: list[Reason] = []
+    objections: list[tuple[str, Reason]] = []
     for vote in question.votes:
         reason = _objection(question, context, vote, in_force=vote.digest in standing, held=held)
         if reason is None:
             counted[vote.digest] = vote
         elif vote.record.decision == "approve" and context.step in vote.record.steps:
-            objections.append(reason)
-    return list(counted.values()), objections
+            objections.append((vote.record.approver, reason))
+    # what is wrong with an older approval of somebody whose other one counts helps nobody
+    behind = {vote.record.approver for vote in counted.values()}
+    return list(counted.values()), [reason for who, reason in objections if who not in behind]
 
 
 def _held(votes: Sequence[Vote], step: str) -> frozenset[str]:

@@ -41,6 +41,13 @@ def is_protected(path: str) -> bool:
     return owners and any(_is(folder, name) for name in _OWNERS_FOLDERS)
 
 
+def names_protected(pattern: str) -> bool:
+    """Whether a pattern of paths says in its own letters that it is about protected ones."""
+    keys = _keys(pattern)
+    steers = any(_is(key, ".gitmodules") or _is(key, ".gitattributes") for key in keys)
+    return steers or _is(keys[0], ".github") or _is(keys[-1], "codeowners")
+
+
 def is_authority(path: str) -> bool:
     """Whether the path is `plans` or lies beneath it, in any spelling."""
     return _is(_keys(path)[0], "plans")

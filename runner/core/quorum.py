@@ -34,11 +34,19 @@ class Quorum:
         found = [each for each in requirements if self.lacking(each)]
         return tuple(each for each in found if not any(_within(other, each) for other in found))
 
-    def misfits(self, needed: Requirement) -> tuple[str, ...]:
-        """Say of each approval that does not meet a requirement why it does not."""
-        found = ((vote.record.approver, self._misfit(needed, vote)) for vote in self.votes)
-        texts = (f"{who}'s approval {why} ({needed.rule})" for who, why in found if why)
-        return tuple(dict.fromkeys(texts))
+    def misfits(self, requirements: Sequence[Requirement]) -> tuple[str, ...]:
+        """Say of each approval that meets nothing of what a rule asks why it does not."""
+        rules: dict[str, list[Requirement]] = {}
+        for needed in requirements:
+            rules.setdefault(needed.rule, []).append(needed)
+        texts: dict[str, None] = {}
+        for rule, group in rules.items():
+            for vote in self.votes:
+                whys = [self._misfit(needed, vote) for needed in group]
+                if all(whys):
+                    # the last of a quorum's sets of roles is that of all of them
+                    texts[f"{vote.record.approver}'s approval {whys[-1]} ({rule})"] = None
+        return tuple(texts)
 
     def _misfit(self, needed: Requirement, vote: Vote) -> str:
         person = self.policy.person(vote.record.approver)

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from runner.core import globs, paths
 from runner.core.plan import BUILT_IN, EditFileInput, RunCommandInput, Step, typed_input
-from runner.core.text import Character, unusual_characters, visible
+from runner.core.text import Character, mixed_letters, unusual_characters, visible
 
 Label = Literal[
     "command",
@@ -30,7 +30,7 @@ MEANINGS: Mapping[Label, str] = {
     "protected_path": "changes a path that steers the forge or git",
     "delete": "deletes a file",
     "executable": "makes a file a program",
-    "unusual_characters": "has characters beyond ASCII in a command, path or host",
+    "unusual_characters": "has characters beyond ASCII in a command, path or host, or mixes scripts in a word of a file",
     "plugin": "is of a type that is not built in",
 }
 FIELDS = ("command", "path", "working_dir", "network", "writes", "reads", "env")
@@ -63,6 +63,23 @@ def labels(step: Step) -> frozenset[Label]:
     return frozenset(each.label for each in of(step))
 
 
+def of_path(target: str) -> frozenset[Label]:
+    """What a change of a path, or of a glob, is by its name alone."""
+    found: dict[Label, bool] = {
+        "protected_path": paths.is_protected(target),
+        "unusual_characters": not target.isascii(),
+        "wide_writes": globs.is_glob(target.split("/", 1)[0]),
+    }
+    return frozenset(label for label, has in found.items() if has)
+
+
+def of_change(*, gone: bool, mode: str | None) -> frozenset[Label]:
+    """What a command did to a path; `mode` is git's of what is there now."""
+    if gone:
+        return frozenset({"delete"})
+    return frozenset({"executable"} if mode == "100755" else ())
+
+
 def _of_command(given: RunCommandInput) -> Iterator[tuple[Label, str]]:
     yield "command", given.command
     if given.network:
@@ -86,13 +103,29 @@ def _of_edit(given: EditFileInput) -> Iterator[tuple[Label, str]]:
 
 
 def unusual(step: Step) -> tuple[str, ...]:
-    """Name every character beyond ASCII in what is executed or addressed (attack case B04)."""
+    """Name characters that may pass for others (attack case B04).
+
+    In what is executed or addressed that is every one beyond ASCII.
+    """
     found = [
         f"{field} contains {_name(char)}"
         for field in FIELDS
         for char in unusual_characters(_flat(step.input.get(field)))
     ]
+    found += [
+        f"a word of the new content mixes in {_name(char)}"
+        for text in _written(step)
+        for char in mixed_letters(text)
+    ]
     return tuple(dict.fromkeys(found))
+
+
+def _written(step: Step) -> Iterator[str]:
+    """Text that an edit puts into a file, where letters of any script are usual but in one word."""
+    given = typed_input(step)
+    if isinstance(given, EditFileInput):
+        yield given.new_content or ""
+        yield from (each.replace for each in given.edits or ())
 
 
 def _name(char: Character) -> str:

@@ -16,7 +16,7 @@ from runner.core import command_line, globs, paths, risks
 from runner.core.command_line import CommandLine
 from runner.core.globs import Hit
 from runner.core.plan import EditFileInput, ReadFileInput, RunCommandInput, Step, typed_input
-from runner.core.policy import PLANS_FOLDER, Assurance, Policy, Rule
+from runner.core.policy import PLANS_FOLDER, Assurance, Match, Policy, Rule
 from runner.core.text import visible
 
 DEFAULTS = {"read_file": 0, "analyze": 0, "summarize": 0, "edit_file": 1, "run_command": 1}
@@ -62,7 +62,8 @@ class Ruling:
 class Subject:
     """What rules are held against; `by` is the type of the step that makes a change.
 
-    `settled` is False where a command runs otherwise than its words alone say.
+    `settled` is False where a command runs otherwise than its words alone say. `step_risks` are
+    those of the step that makes a change; rules that name a path as well are held against them.
     """
 
     about: str
@@ -72,6 +73,7 @@ class Subject:
     command: CommandLine | None = None
     settled: bool = True
     risks: frozenset[str] = frozenset()
+    step_risks: frozenset[str] = frozenset()
 
 
 def judge_step(policy: Policy, step: Step) -> Verdict:
@@ -105,28 +107,48 @@ def _of_command(policy: Policy, given: RunCommandInput, labels: frozenset[str]) 
         ),
     )
     for glob in given.writes:
-        yield from _of_change(policy, glob, by="run_command", labels=frozenset())
+        yield from _of_change(policy, glob, by="run_command", of_step=labels)
 
 
-def judge_change(policy: Policy, target: str, *, by: str = "run_command") -> Verdict:
+def judge_change(
+    policy: Policy,
+    target: str,
+    *,
+    by: str = "run_command",
+    of_step: frozenset[str] = frozenset(),
+    labels: frozenset[str] = frozenset(),
+) -> Verdict:
     """Judge a change of a path, or of any path that a declared glob may match, by a step type.
 
     It is judged as an edit of the path, and by the rules for that step type that name a path.
+    `labels` are the risks of this very change, `of_step` those of the step that makes it.
     """
-    return _verdict(_of_change(policy, target, by=by, labels=frozenset()))
+    return _verdict(_of_change(policy, target, by=by, of_step=of_step, labels=labels))
 
 
-def _of_change(policy: Policy, target: str, *, by: str, labels: frozenset[str]) -> Iterator[Ruling]:
+def _of_change(
+    policy: Policy,
+    target: str,
+    *,
+    by: str,
+    of_step: frozenset[str] = frozenset(),
+    labels: frozenset[str] = frozenset(),
+) -> Iterator[Ruling]:
     about = f"changing {visible(target)}"
     always = _always_denied(target)
     if always:
         yield Ruling(about=about, rule="planlock", effect="denies", denied=always)
         return
-    protected = paths.is_protected(target)
-    own = {"protected_path"} if protected else set()
-    subject = Subject(about=about, step_type="edit_file", by=by, path=target, risks=labels | own)
+    subject = Subject(
+        about=about,
+        step_type="edit_file",
+        by=by,
+        path=target,
+        risks=labels | risks.of_path(target),
+        step_risks=of_step,
+    )
     yield from _of_subject(policy, subject)
-    if protected and not any(_names(rule, subject) for rule in policy.rules):
+    if paths.is_protected(target) and not any(_names(rule, subject) for rule in policy.rules):
         denied = f"{target} is protected: a rule must name it"
         yield Ruling(about=about, rule="planlock", effect="denies", denied=denied)
 
@@ -141,11 +163,11 @@ def _always_denied(target: str) -> str:
 
 
 def _names(rule: Rule, subject: Subject) -> bool:
-    """Whether a rule about the subject names its first folder or file, not by wildcards."""
-    first, target = (
-        (path or "").split("/", 1)[0].casefold() for path in (rule.match.path, subject.path)
+    """Whether a rule about the subject says in its own words that the path is a protected one."""
+    pattern = rule.match.path
+    return (
+        pattern is not None and paths.names_protected(pattern) and _hit(rule, subject) is not Hit.NO
     )
-    return bool(first) and first == target and _hit(rule, subject) is not Hit.NO
 
 
 def _of_subject(policy: Policy, subject: Subject) -> Iterator[Ruling]:
@@ -192,9 +214,15 @@ def _hit(rule: Rule, subject: Subject) -> Hit:
     hits = [
         _path_hit(rule, subject) if match.path is not None else Hit.YES,
         _command_hit(match.command, subject) if match.command is not None else Hit.YES,
-        Hit.YES if match.risk is None or match.risk in subject.risks else Hit.NO,
+        Hit.YES if match.risk is None or _has_risk(match, subject) else Hit.NO,
     ]
     return next((each for each in (Hit.NO, Hit.MAYBE) if each in hits), Hit.YES)
+
+
+def _has_risk(match: Match, subject: Subject) -> bool:
+    """A risk of the step alone would free its changes too, where a rule asks for nothing."""
+    of_step = subject.step_risks if match.path is not None else frozenset()
+    return match.risk in subject.risks | of_step
 
 
 def _path_hit(rule: Rule, subject: Subject) -> Hit:

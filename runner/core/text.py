@@ -10,6 +10,10 @@ from dataclasses import dataclass
 _CANDIDATES = re.compile(r"[^\n\t -~]")
 _NON_ASCII = re.compile(r"[^\x00-\x7f]")
 
+_WORD = re.compile(r"\w+")
+_ASCII_LETTER = re.compile(r"[A-Za-z]")
+_LIKE_LATIN = ("ARMENIAN", "CHEROKEE", "CYRILLIC", "FULLWIDTH", "GREEK", "MATHEMATICAL")
+
 _NAMELESS = {
     "Cc": "CONTROL CHARACTER",
     "Cn": "UNASSIGNED CHARACTER",
@@ -53,6 +57,16 @@ def find_hidden(text: str) -> Iterator[Character]:
 def unusual_characters(text: str) -> tuple[Character, ...]:
     """Find every character outside ASCII, so that a Cyrillic letter in a host shows its name."""
     return tuple(_character(text, match.start()) for match in _NON_ASCII.finditer(text))
+
+
+def mixed_letters(text: str) -> Iterator[Character]:
+    """Yield letters of scripts that look like Latin ones, in words that have ASCII letters too."""
+    for word in _WORD.finditer(text):
+        if _NON_ASCII.search(word.group()) and _ASCII_LETTER.search(word.group()):
+            for match in _NON_ASCII.finditer(word.group()):
+                found = _character(text, word.start() + match.start())
+                if found.name.startswith(_LIKE_LATIN):
+                    yield found
 
 
 def visible(text: str) -> str:

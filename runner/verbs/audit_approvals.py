@@ -9,7 +9,7 @@ from functools import cached_property
 
 from runner import schemas
 from runner.core import validation
-from runner.core.approval import NAMESPACE, Approval, Vote
+from runner.core.approval import NAMESPACE, Approval, Vote, sureness
 from runner.core.errors import GitError, InvalidDocument
 from runner.core.policy import SIGNERS_PATH
 from runner.core.run import digest_bytes, plan_folder
@@ -117,7 +117,9 @@ class Ballots:
         for ballot in self.all:
             if ballot.plan == plan and _brought(ballot.version, seen):
                 vote = _judge(ballot, seen, authority, at)
-                found[vote.digest] = vote
+                known = found.get(vote.digest)
+                if known is None or sureness(vote) > sureness(known):
+                    found[vote.digest] = vote
         return tuple(found.values())
 
 
@@ -131,7 +133,7 @@ def _judge(ballot: Ballot, seen: Container[str], authority: Authority, at: datet
         votes.judge(votes.verified(ballot.record, ballot.version.data, each), authority, at)
         for each in armored or [b""]
     ]
-    return next((vote for vote in found if vote.current), found[0])
+    return max(found, key=sureness)
 
 
 def check(past: Past, ballots: Ballots) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from runner.core import gate, globs
+from runner.core import gate, globs, risks
 from runner.core.approval import CLOCK_SKEW, Vote
 from runner.core.errors import StepFailed
 from runner.core.gate import Answer, Decision, Provenance, Question
 from runner.core.plan import EditFileInput, RunCommandInput, Step, typed_input
-from runner.core.rules import judge_change
+from runner.core.policy import Policy
+from runner.core.rules import Verdict, judge_change
 from runner.core.run import Change, Record, RecordedGate, RunFile, digest_bytes
 from runner.core.values import parse_time, usd
 from runner.project import Authority
@@ -23,6 +24,16 @@ from runner.verbs.audit_shape import Link, Walk
 from runner.verbs.evidence import PlanAt
 
 READS_ONLY = frozenset({"read_file", "analyze", "summarize"})
+
+
+def _judged(step: Step, change: Change, policy: Policy) -> Verdict:
+    """Judge a recorded change by the rules, as the runner did when it was made."""
+    every = risks.labels(step)
+    if step.step_type == "edit_file":
+        return judge_change(policy, change.path, by="edit_file", labels=every)
+    gone = change.after is None
+    own = risks.of_change(gone=gone, mode=change.mode) if step.step_type == "run_command" else None
+    return judge_change(policy, change.path, of_step=every, labels=own or frozenset())
 
 
 @dataclass
@@ -238,7 +249,7 @@ class Judge:
             globs.matches(glob, change.path) for glob in given.writes
         ):
             return "`writes` does not list it"
-        verdict = judge_change(question.policy.policy, change.path)
+        verdict = _judged(step, change, question.policy.policy)
         lacking = gate.unmet(question, verdict.requirements, decision.approvals)
         return "; ".join([*verdict.denied, *lacking]) if decision.allowed else ""
 

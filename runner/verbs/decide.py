@@ -23,6 +23,8 @@ from runner.verbs.decision_record import Decided, Wish, record_value, write_deci
 from runner.verbs.evidence import Evidence, PlanAt
 from runner.verbs.whoami import objections
 
+NOUNS = {"approve": "approval", "reject": "rejection", "withdraw": "withdrawal"}
+
 
 def decide(project: Project, plan_id: str, wish: Wish) -> Decided:
     """Write, sign and commit a decision; raises Refused with reasons where it could not count."""
@@ -41,7 +43,7 @@ def decide(project: Project, plan_id: str, wish: Wish) -> Decided:
     mine = _standing(found.votes, gate.context_of(question), approver)
     if wish.decision == "approve":
         _check_eligible(plan, question, approver)
-    elif wish.decision == "withdraw" and not mine:
+    elif wish.decision == "withdraw" and all(_is_withdrawal(vote) for vote in mine):
         raise Refused(f"withdrawing from plan {plan.id}: {approver} has decided nothing there")
     replaced = _replaced(wish, mine, plan, steps)
     skipped: tuple[str, ...] = ()
@@ -52,10 +54,14 @@ def decide(project: Project, plan_id: str, wish: Wish) -> Decided:
     value["steps"] = {name: plan.file.digests[_index(plan, name)] for name in steps}
     value["skipped"] = list(skipped)
     value["supersedes"] = sorted(vote.digest for vote in replaced)
-    notes = tuple(_still_standing(mine, replaced, value))
+    notes = tuple(_still_standing(plan, mine, replaced, value))
     if wish.decision == "approve":
         notes += _misfits(found, plan, value, verdict)
     return write_decision(project, plan, value, onto=onto, notes=notes)
+
+
+def _is_withdrawal(vote: Vote) -> bool:
+    return vote.record.decision == "withdraw"
 
 
 def _check_digest(plan: PlanAt, wanted: str) -> None:
@@ -171,14 +177,14 @@ def _live(about: Mapping[str, str], plan: PlanAt) -> set[str]:
 
 
 def _still_standing(
-    mine: Sequence[Vote], replaced: Sequence[Vote], value: Mapping[str, Any]
+    plan: PlanAt, mine: Sequence[Vote], replaced: Sequence[Vote], value: Mapping[str, Any]
 ) -> Iterator[str]:
     """Tell of earlier decisions about the same steps that go on, unless withdrawn."""
     for vote in mine:
-        shared = [name for name in vote.record.steps if name in value["steps"]]
-        if vote not in replaced and shared:
-            about = ", ".join(vote.record.steps)
-            yield f"your {vote.record.decision} {vote.record.id} of {about} stands beside it"
+        live = [name for name in vote.record.steps if name in _live(vote.record.steps, plan)]
+        if vote not in replaced and not set(live).isdisjoint(value["steps"]):
+            kind = NOUNS[vote.record.decision]
+            yield f"your earlier {kind} {vote.record.id} of {', '.join(live)} still holds"
 
 
 def _misfits(
@@ -200,7 +206,7 @@ def _misfits(
         needed = judge_step(policy, plan.file.plan.steps[_index(plan, name)]).requirements
         asked = [each for each in needed if each.approvals]
         useful = useful or not asked or any(quorum.fitting(each) for each in asked)
-        texts |= {f"{name}: {text}": None for each in asked for text in quorum.misfits(each)}
+        texts |= {f"{name}: {text}": None for text in quorum.misfits(asked)}
     if not useful:
         fix = f"planlock policy explain {plan.id}"
         reasons = tuple(Reason(code="approval_unfit", message=each, fix=fix) for each in texts)
@@ -239,7 +245,7 @@ def _skipped(
             context = gate.context_of(replace(question, step=number))
             in_force = approval.standing(question.votes, context)
             left = [vote for vote in in_force if vote not in replaced]
-            if approval.rejected_by(left, question.policy.policy, context):
+            if approval.rejections(left, question.policy.policy, context):
                 done.add(name)
     return tuple(name for name in names if name in done)
 

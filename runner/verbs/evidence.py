@@ -13,7 +13,7 @@ from runner import schemas
 from runner.core import validation
 from runner.core.approval import Vote
 from runner.core.documents import Document
-from runner.core.errors import GitError, InvalidDocument, NotFound, Reason
+from runner.core.errors import InvalidDocument, NotFound, Reason
 from runner.core.gate import Provenance, Question, SoFar
 from runner.core.plan import PlanFile
 from runner.core.run import RunFile, plan_branch, plan_folder
@@ -201,7 +201,7 @@ def _named(store: ObjectStore, commit: str, path: str) -> frozenset[str]:
 def _named_in(store: ObjectStore, oid: str) -> frozenset[str]:
     try:
         _, file = validation.read_plan(store.blob(oid), file=oid, schema=schemas.load("plan"))
-    except (GitError, InvalidDocument):
+    except InvalidDocument:
         return frozenset()  # no version that could have run
     prompter = file.plan.planner.prompter if file.plan.planner else None
     return frozenset(name for name in (file.plan.author, prompter) if name)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from runner.core import gate, globs
+from runner.core import gate, globs, risks
 from runner.core.cost import Call
 from runner.core.errors import (
     SandboxUnavailable,
@@ -243,7 +243,9 @@ class Performer:
                     code="unapproved_change",
                     message=f"the command changed {change.path}, which `writes` does not list",
                 )
-            why = self._objections(change.path)
+            mode = change.after.mode if change.after else None
+            labels = risks.of_change(gone=change.after is None, mode=mode)
+            why = self._objections(change.path, labels)
             if why:
                 return Failure(
                     code="unapproved_change",
@@ -251,8 +253,10 @@ class Performer:
                 )
         return None
 
-    def _objections(self, path: str) -> list[str]:
-        verdict = judge_change(self.question.policy.policy, path)
+    def _objections(self, path: str, labels: frozenset[str] = frozenset()) -> list[str]:
+        verdict = judge_change(
+            self.question.policy.policy, path, of_step=risks.labels(self.step), labels=labels
+        )
         lacking = gate.unmet(self.question, verdict.requirements, self.decision.approvals)
         return [*verdict.denied, *lacking]
 

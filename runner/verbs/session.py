@@ -23,6 +23,7 @@ from runner.core.run import (
 )
 from runner.core.values import parse_time, time_text
 from runner.git import leases, refs, sshsig, trailers
+from runner.git.home import SEEN
 from runner.git.leases import Lease
 from runner.git.objects import Entry, NewCommit, Signature
 from runner.git.refs import Move
@@ -181,7 +182,11 @@ class Session:
 
 
 def load_others(project: Project, plan: str, number: int) -> tuple[RunFile, ...]:
+    """Read every other run of a plan, also one that was seen here and whose refs are gone."""
     known = runs.of_plan(project, plan)
+    prefix = f"{SEEN}/run/{plan}/"
+    for ref, oid in refs.under(project.git_dir, prefix).items():
+        known.setdefault(int(ref.removeprefix(prefix)), oid)
     return tuple(
         runs.load_run(project.store, oid, plan, run) for run, oid in known.items() if run != number
     )

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from runner import schemas
 from runner.core import validation
-from runner.core.approval import NAMESPACE, Approval, Vote
+from runner.core.approval import NAMESPACE, Approval, Vote, sureness
 from runner.core.errors import InvalidDocument
 from runner.core.run import digest_bytes, plan_folder
 from runner.git import history, sshsig
@@ -62,10 +62,12 @@ def read(  # noqa: PLR0913  # each is a different part of the question
         for oid in sorted(files[path]) if path.endswith(".yaml") else ():
             found = [(_ballot(project.store, path, oid, each), each) for each in signatures]
             judged = [(judge(ballot, authority, at), each) for ballot, each in found if ballot]
-            # what a valid key signed goes before what lies beside it by somebody's trick
-            for vote, used in sorted(judged, key=lambda pair: not pair[0].current)[:1]:
-                votes[vote.digest] = vote
-                places[vote.digest] = ((path, oid), (f"{path}.sig", used))
+            # what a listed key signed goes before what lies here or elsewhere by somebody's trick
+            for vote, used in judged:
+                known = votes.get(vote.digest)
+                if known is None or sureness(vote) > sureness(known):
+                    votes[vote.digest] = vote
+                    places[vote.digest] = ((path, oid), (f"{path}.sig", used))
     return Votes(votes=tuple(votes.values()), places=places)
 
 

@@ -20,7 +20,7 @@ from gate_cases import (
 )
 
 from runner.core import approval, canonical
-from runner.core.approval import CLOCK_SKEW, objection, rejected_by, standing, superseded
+from runner.core.approval import CLOCK_SKEW, objection, rejections, standing, superseded
 from runner.core.errors import InvalidDocument
 from runner.core.values import parse_time, time_text
 
@@ -81,6 +81,28 @@ class TestObjections:
         assert found is not None
         assert found.message == "bob@example.com: no signature beside it"
         assert found.fix == "planlock approve job"
+
+    @pytest.mark.parametrize(
+        "changes,message",
+        [
+            ({"signed_by": address("eve")}, "bob@example.com: signed by another key"),
+            ({"current": False}, "bob@example.com: the key is not valid now"),
+            ({"current": False, "trouble": "expired"}, "bob@example.com: expired"),
+        ],
+    )
+    def test_a_signature_without_other_trouble_is_explained(
+        self, changes: dict[str, Any], message: str
+    ) -> None:
+        """Where nothing else is known, the objection says whose key it should have been, or when."""
+        found = objection(vote("bob", **changes), POLICY.policy, context())
+        assert found is not None
+        assert found.message == message
+
+    def test_where_no_step_was_skipped_this_is_said(self) -> None:
+        """An approval of a skip that never happened is told that none did."""
+        found = objection(vote("bob", skipped=["read"]), POLICY.policy, context())
+        assert found is not None
+        assert found.message.endswith("skipped steps: none")
 
     def test_skips_are_named(self) -> None:
         """An approval that does not know of a skip is told which steps were skipped."""
@@ -161,13 +183,14 @@ class TestRejects:
         """A reject by a key that is listed for nobody of the policy skips nothing."""
         votes = [vote(who, decision="reject") for who in ("bob", "eve")]
         votes.append(vote("cleo", decision="reject", current=False))
-        assert rejected_by(votes, POLICY.policy, context()) == (address("bob"), address("cleo"))
+        found = rejections(votes, POLICY.policy, context())
+        assert [each.principal for each in found] == [address("bob"), address("cleo")]
 
     def test_a_reject_names_content(self) -> None:
         """A reject of other content, or of another step, does not skip this one."""
         other = {"edit": PLAN.digests[0]}
         votes = [vote("bob", decision="reject", steps=other), vote("cleo")]
-        assert rejected_by(votes, POLICY.policy, context()) == ()
+        assert rejections(votes, POLICY.policy, context()) == ()
 
 
 class TestRecords:
@@ -176,6 +199,7 @@ class TestRecords:
         with pytest.raises(InvalidDocument) as caught:
             approval.build({"version": 2, "decision": "maybe"}, file="a.yaml")
         assert {each.path for each in caught.value.problems} >= {"version", "decision", "steps"}
+        assert {each.file for each in caught.value.problems} == {"a.yaml"}
 
     def test_unknown_fields_survive(self) -> None:
         """A record written by a newer version keeps what this version does not know."""

@@ -98,7 +98,7 @@ class TestFitting:
         needed = Requirement(approvals=1, assurance="key", rule="fresh", expires_after="4h")
         assert (held.lacking(needed) == 0) is fits
         old = f"{address('bob')}'s approval is older than 4h (fresh)"
-        assert held.misfits(needed) == (() if fits else (old,))
+        assert held.misfits([needed]) == (() if fits else (old,))
         assert held.lacking(ONE) == 0
 
     def test_a_weaker_proof_and_another_role_are_told(self) -> None:
@@ -107,7 +107,7 @@ class TestFitting:
         held = quorum({"bob": ["owner"], "cleo": []}, [weak, other, weak])
         needed = Requirement(approvals=1, roles=("owner", "security"), assurance="key", rule="r")
         assert held.fitting(needed) == frozenset()
-        assert held.misfits(needed) == (
+        assert held.misfits([needed]) == (
             f"{address('bob')}'s approval has assurance forge, and key is asked (r)",
             f"{address('cleo')}'s approval is by nobody of role owner or security (r)",
         )
@@ -116,7 +116,9 @@ class TestFitting:
         """Even where no role is asked for, the policy must know the person."""
         held = quorum({"ada": []}, [vote("bob")])
         assert held.lacking(ONE) == 1
-        assert held.misfits(ONE) == (f"{address('bob')}'s approval is by nobody of the policy (r)",)
+        assert held.misfits([ONE]) == (
+            f"{address('bob')}'s approval is by nobody of the policy (r)",
+        )
 
     def test_nothing_is_lacking_where_nothing_is_asked(self) -> None:
         """A rule that asks for nobody is met by nobody."""

@@ -64,7 +64,7 @@ def test(  # noqa: PLR0913  # one parameter per option
 
 def _show_tested(tested: PolicyTested) -> None:
     if tested.tried:
-        _echo(line for step in tested.tried for line in _step(step))
+        _echo(line for step in tested.tried for line in (*_step(step), ""))
         return
     _echo(line for number, rule in enumerate(tested.rules, 1) for line in _rule(number, rule))
     _echo(line for each in tested.warnings for line in _warning(each))

@@ -38,9 +38,10 @@ class Demand:
     @property
     def text(self) -> str:
         """How many must approve, and who they must be."""
-        first, *others = [each for each in self.places if each.approvals] or [None]
-        if first is None:
+        found = [each for each in self.places if each.approvals]
+        if not found:
             return "no approval"
+        first, *others = found
         plural = "s" if first.approvals > 1 else ""
         parts = [f"{first.approvals} approval{plural} by {first.who}"]
         return " and ".join([*parts, *(f"{each.approvals} by {each.who}" for each in others)])
@@ -96,7 +97,7 @@ def summary(verdict: Verdict) -> str:
     for each in demands(verdict.requirements):
         if each.asks:
             rules.setdefault(each.text, []).append(visible(each.rule))
-    return " and ".join(f"{text} ({', '.join(by)})" for text, by in rules.items()) or "no approval"
+    return "; ".join(f"{text} ({', '.join(by)})" for text, by in rules.items()) or "no approval"
 
 
 def candidates(
@@ -129,6 +130,8 @@ def _short(demand: Demand, people: Sequence[Person]) -> str:
     for needed in demand.requirements:
         found = [each for each in people if not needed.roles or set(needed.roles) & set(each.roles)]
         if len(found) < needed.approvals:
-            kind = f"of role {' or '.join(needed.roles)}" if needed.roles else "people"
-            return f"asks for {needed.approvals} {kind}, and there are {len(found)}"
+            kind = "person" if needed.approvals == 1 else "people"
+            kind += f" of role {' or '.join(needed.roles)}" if needed.roles else ""
+            left = f"only {len(found)}" if found else "nobody"
+            return f"asks for {needed.approvals} {kind}, and {left} could approve"
     return ""

@@ -252,7 +252,7 @@ _HANDLERS: Mapping[str, Callable[[ValidationError], Iterator[Finding]]] = {
     "oneOf": _one_of,
     **dict.fromkeys(
         (
-            *("minLength", "maxLength", "minItems", "maxItems", "minProperties"),
+            *("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
             *("minimum", "maximum"),
         ),
         _size,

@@ -59,9 +59,8 @@ def warnings(policy: Policy, keys: Keys) -> tuple[Caution, ...]:
 def _of_rule(policy: Policy, number: int, keys: Keys) -> Iterator[Caution]:
     rule = policy.rules[number]
     name = visible(rule.name)
-    dead = _dead(policy.rules, number)
+    dead, fix = _dead(policy.rules, number)
     if dead:
-        fix = "put it first, or leave it out"
         yield Caution(kind="dead_rule", rule=name, message=dead, fix=fix)
     if rule.deny is None:
         yield from list(_roles_of_nobody(policy, rule)) or _too_few(policy, rule, keys)
@@ -71,16 +70,18 @@ def _of_rule(policy: Policy, number: int, keys: Keys) -> Iterator[Caution]:
         yield Caution(kind="no_examples", rule=name, message=message, fix=fix)
 
 
-def _dead(rules: Sequence[Rule], number: int) -> str:
-    """Say why a rule decides nothing; a denial does so wherever it stands."""
+def _dead(rules: Sequence[Rule], number: int) -> tuple[str, str]:
+    """Say why a rule decides nothing, and what to do; a denial does so wherever it stands."""
     rule = rules[number]
     for place, other in enumerate(rules):
-        if rule.deny is None and place != number and covers(other.match, rule.match):
-            if other.deny is not None:
-                return f"what it decides is denied by rule {visible(other.name)!r} all the same"
-            if place < number:
-                return f"never decides: rule {visible(other.name)!r} matches all that it does"
-    return ""
+        if rule.deny is not None or place == number or not covers(other.match, rule.match):
+            continue
+        name = f"rule {visible(other.name)!r}"
+        if other.deny is not None:
+            return f"{name} denies all that it decides", f"narrow {name}, or leave this one out"
+        if place < number:
+            return f"never decides: {name} matches all that it does", f"put it before {name}"
+    return "", ""
 
 
 def _roles_of_nobody(policy: Policy, rule: Rule) -> Iterator[Caution]:
@@ -97,13 +98,14 @@ def _roles_of_nobody(policy: Policy, rule: Rule) -> Iterator[Caution]:
 
 def _too_few(policy: Policy, rule: Rule, keys: Keys) -> Iterator[Caution]:
     for demand in demands(requirements(policy, rule)):
+        # as if everybody had every key
         plain = candidates(demand, policy.people, keys=dict.fromkeys(_names(policy), "hardware"))
         if plain.short:
             fix = "ask for fewer, or list more people"
             yield Caution(
                 kind="too_few_people", rule=visible(rule.name), message=plain.short, fix=fix
             )
-        elif demand.assurance == "hardware" and demand.asks:
+        elif rule.assurance == "hardware" and demand.asks:
             found = candidates(demand, policy.people, keys=keys)
             if found.short:
                 message = f"{found.short} with a key of type sk-*"
@@ -122,11 +124,11 @@ def _names(policy: Policy) -> Sequence[str]:
 def _of_defaults(policy: Policy, keys: Keys) -> Iterator[Caution]:
     for step_type, count in policy.defaults.items():
         if count > len(policy.people):
-            people = len(policy.people)
+            message = f"for {step_type} asks for {count} people, and only {len(policy.people)}"
             yield Caution(
                 kind="too_few_people",
                 rule="",
-                message=f"defaults ask for {count} people for {step_type}, and there are {people}",
+                message=f"the default {message} could approve",
                 fix="ask for fewer, or list more people",
             )
     if policy.assurance == "hardware" and "hardware" not in keys.values():
@@ -174,8 +176,9 @@ def _of_settings(policy: Policy) -> Iterator[Caution]:
 
 def covers(wide: Match, narrow: Match) -> bool:
     """Whether the first surely matches whatever the second surely matches; False in doubt."""
+    everything = wide.step_type is wide.path is wide.command is None
     return (
-        _subjects(wide) >= _subjects(narrow)
+        (everything or _subjects(wide) >= _subjects(narrow))
         and wide.risk in {None, narrow.risk}
         and (wide.path is None or _path_covers(wide.path, narrow.path))
         and (wide.command is None or _command_covers(wide.command, narrow.command))
@@ -191,7 +194,7 @@ def _subjects(match: Match) -> frozenset[str]:
         kinds = {"run_command": {"change by command"}, "read_file": {"reading"}}
         return frozenset(kinds.get(step_type or "", _CHANGES))
     if step_type is None:
-        return frozenset({*_CHANGES, "command", "reading", "analyze", "summarize", "others"})
+        return frozenset({*_CHANGES, "command", "reading", "others"})
     kinds = {"edit_file": {*_CHANGES}, "run_command": {"command"}, "read_file": {"reading"}}
     return frozenset(kinds.get(step_type, {step_type}))
 

@@ -207,7 +207,10 @@ def _refusals(question: gate.Question) -> list[Reason]:
 
 
 def _command(text: str) -> Step:
-    return _step("run_command", text, {"command": text})
+    step = _step("run_command", text, {"command": text})
+    if typed_input(step) is None:
+        raise UsageError("--command takes a command line of 1 to 20,000 characters")
+    return step
 
 
 def _change(path: str) -> Step:

@@ -18,6 +18,24 @@ from runner.core.globs import Hit
 EXAMPLES = int(os.environ.get("PLANLOCK_TEST_EXAMPLES", "60"))
 steady = settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
 
+# Parts of the shell that run text.
+RUN_TEXT = (
+    *("alias", "bind", "compgen", "complete", "declare", "enable", "eval", "fc", "history", "jobs"),
+    *("let", "local", "mapfile", "readarray", "trap", "typeset"),
+)
+# Programs that run text, or start what comes from elsewhere.
+RUN_ANYTHING = (
+    *("ash", "at", "bash", "batch", "busybox", "chroot", "crontab", "csh", "dash", "doas"),
+    *("docker", "entr", "expect", "fakeroot", "fish", "gdb", "ksh", "kubectl", "ld.so", "linux64"),
+    *("ld-linux-x86-64.so.2", "mksh", "newgrp", "nsenter", "parallel", "pkexec", "podman"),
+    *("proot", "pwsh", "run0", "runuser", "screen", "script", "setarch", "sg", "sh", "ssh"),
+    *("strace", "su", "sudo", "systemd-run", "tcsh", "tmux", "toybox", "unshare", "watch", "zsh"),
+)
+START_THEIR_WORDS = (
+    *("chrt", "env", "find", "flock", "ionice", "nice", "nohup", "prlimit", "setpriv", "setsid"),
+    *("stdbuf", "taskset", "/usr/bin/time", "timeout", "xargs"),
+    *("command", "exec", "builtin", ".", "source"),
+)
 YES, MAYBE, NO = Hit.YES, Hit.MAYBE, Hit.NO
 
 
@@ -84,6 +102,9 @@ class TestReading:
             ('alpha "\\$x" "\\a" \'\\\'', [("alpha", "$x", "\\a", "\\")]),
             ("alpha x2>f", [("alpha", "x2")]),
             ("alpha ''", [("alpha", "")]),
+            ("alpha 12345678901>f", [("alpha", "**")]),
+            ("alpha 123>f", [("alpha",)]),
+            ('alpha "$\'x\'" $% "$"', [("alpha", "**", "**", "**")]),
             ("  ;", []),
         ],
     )
@@ -209,6 +230,7 @@ class TestHit:
             ("alpha **", "command -p beta"),
             ("alpha **", "beta | xargs -n 1 gamma"),
             ("alpha x", "beta $x"),
+            ("alpha **", "builtin read x"),
         ],
     )
     def test_a_line_without_a_matching_command_does_not_match(
@@ -276,6 +298,40 @@ class TestHit:
     def test_what_only_the_shell_can_know_is_in_doubt(self, line: str) -> None:
         """A command that may be, or may start, one that matches is neither let through nor off."""
         assert hit("alpha **", read(line)) is MAYBE
+
+    @pytest.mark.parametrize(
+        "pattern,line",
+        [
+            ("alpha x y", "alpha $x"),
+            ("alpha x", "alpha '*'"),
+            ("alpha **", "alpha $x; alpha y"),
+            ("alpha x", "xargs alpha"),
+            ("alpha x y", "find . -exec alpha {} y +"),
+            ("alpha", "find . -exec alpha \\;"),
+        ],
+    )
+    def test_words_that_are_not_known_meet_any(self, pattern: str, line: str) -> None:
+        """An expansion, and what a starter adds, puts in or cuts off, may be what is wanted."""
+        assert hit(pattern, read(line)) is MAYBE
+
+    @pytest.mark.parametrize("name", START_THEIR_WORDS)
+    def test_a_starter_starts_what_its_words_name(self, name: str) -> None:
+        """The command behind its options and settings may match, and another one cannot."""
+        assert hit("alpha **", read(f"{name} z A=1 alpha x")) is MAYBE
+        assert hit("alpha **", read(f"{name} z A=1 beta alphabet")) is NO
+
+    @pytest.mark.parametrize("name", RUN_ANYTHING)
+    def test_what_takes_commands_from_elsewhere_may_run_anything(self, name: str) -> None:
+        """No word of such a program tells what it will start, and starters start it too."""
+        for line in (f"{name} -x", f"/bin/{name} -x", f"env {name} -x", f"xargs {name} -x"):
+            assert hit("unheard of", read(line)) is MAYBE
+
+    @pytest.mark.parametrize("name", RUN_TEXT)
+    def test_a_part_of_the_shell_that_runs_text_may_run_anything(self, name: str) -> None:
+        """A program of the same name that something else starts is only a program."""
+        for line in (f"{name} x", f"command {name} x", f"builtin {name} x"):
+            assert hit("unheard of", read(line)) is MAYBE
+        assert hit("unheard of", read(f"env {name} x")) is NO
 
     @pytest.mark.parametrize(
         "pattern,line",

@@ -126,6 +126,7 @@ class TestRisks:
         policy = make_policy(careful, named).policy
         edited = step("edit_file", path=PROTECTED, new_content="x")
         assert asked(judge_step(policy, edited)) == {"careful": 3}
+        assert judge_step(policy, edited).denied == ()
         assert asked(judge_step(policy, run("x", writes=[PROTECTED]))) == {"careful": 3}
         assert asked(judge_change(policy, PROTECTED)) == {"careful": 3}
         assert asked(judge_change(policy, "src/x")) == {"default edit_file": 1}
@@ -183,6 +184,14 @@ class TestRulings:
             ("the command", "two", "decides"),
             ("the command", "no curl", "denies"),
         ]
+
+    def test_how_surely_a_rule_matches_is_told(self) -> None:
+        """A rule that only may match, a denial too, is told as such."""
+        found = rulings(make_policy(NO_CURL, TESTS, TWO).policy, run("make $x"))
+        assert [(each.rule, each.sure) for each in found] == [("tests", False), ("two", True)]
+        for line, sure in (("curl x", True), ("curl $x", False)):
+            assert rulings(make_policy(NO_CURL).policy, run(line))[0].sure is sure
+        assert rulings(make_policy().policy, run("x"))[0].sure
 
     def test_each_subject_is_told_apart(self) -> None:
         """A command and each of its globs, an edit, a reading and any other step."""

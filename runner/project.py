@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Self
 
 from runner import schemas, settings
 from runner.core import paths, validation
+from runner.core.approval import NAMESPACE
 from runner.core.errors import (
     AuthorityRefused,
     KeyNotFound,
     NotGoverned,
+    PlanlockError,
     RepositoryNotFound,
     RepositoryUnsuitable,
 )
@@ -217,7 +219,9 @@ class Project:
         if found is None:
             names = f"{told.named_by} names {told.key}, which" if told.key else f"{candidates[0]}"
             message = f"looking for your SSH key: {names} does not exist"
-            raise KeyNotFound(message, hint="planlock key new")
+            # a new key elsewhere would leave the setting as it is
+            hint = settings.how_to_change(told.named_by) if told.key else "planlock key new"
+            raise KeyNotFound(message, hint=hint)
         return found, told.named_by or "default"
 
     @property
@@ -228,12 +232,28 @@ class Project:
 
     @cached_property
     def person(self) -> SshSigner:
-        """The caller's SSH key; raises KeyNotFound."""
-        return SshSigner(
+        """The caller's SSH key, or the certificate beside it where that counts for more.
+
+        Raises KeyNotFound; the home is fetched by the caller.
+        """
+        plain = SshSigner(
             self.person_key[0],
             env=dict(self.world.environment),
             program=self.key_settings.program or SSH_KEYGEN,
         )
+        certified = plain.certified()
+        return max(plain, certified, key=self._standing) if certified else plain
+
+    def _standing(self, signer: SshSigner) -> tuple[bool, ...]:
+        """Compare greater for what counts now for more; where nothing is trusted yet, all equal."""
+        try:
+            signers = self.authority().signers
+        except PlanlockError:
+            return ()  # whoever needs the authority asks for it too, and is told why not
+        shown, now = signer.credential, self.world.now()
+        found = [signers.find(shown, namespace=each, at=now) for each in (NAMESPACE, "git")]
+        counts = [each.principal is not None for each in found]
+        return (*counts, signers.listed(shown) is not None)
 
     @property
     def runner_key_path(self) -> Path:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 KEY_VARIABLE: Final = "PLANLOCK_KEY"
+_KEY_CONFIG: Final = "planlock.key"
+_SIGNING_KEY: Final = "user.signingkey"
 DEFAULT_KEY_COMMAND: Final = "gpg.ssh.defaultKeyCommand"
 _PROGRAM: Final = "gpg.ssh.program"
 _OWN_SCOPES: Final = {"system", "global", "command"}
@@ -28,7 +30,7 @@ SETTINGS = (
     Setting(
         name="key",
         variable=KEY_VARIABLE,
-        config="planlock.key",
+        config=_KEY_CONFIG,
         meaning="your SSH key for approvals and plans: a file (a certificate's too), or"
         " `key::ssh-ed25519 …` for the agent; else `user.signingkey`, else what"
         " `gpg.ssh.defaultKeyCommand` prints, else the first of `id_ed25519`, `id_ed25519_sk`,"
@@ -140,11 +142,21 @@ def _named_key(environment: Mapping[str, str], config: Mapping[str, str]) -> tup
         (environment.get(setting.variable), setting.variable),
         (config.get(setting.config.lower()), setting.config),
     ]
-    signing = config.get("user.signingkey", "")
+    signing = config.get(_SIGNING_KEY, "")
     # else it may be the id of an OpenPGP key, which is neither a path nor an SSH key
     if config.get("gpg.format") == "ssh" or "/" in signing or signing.startswith(_SSH_STARTS):
-        candidates.append((signing, "user.signingkey"))
+        candidates.append((signing, _SIGNING_KEY))
     return next(((key, name) for key, name in candidates if key), (None, ""))
+
+
+def how_to_change(named_by: str) -> str:
+    """How to name another key where `named_by` (a setting, or neither) named one that is no use."""
+    if named_by == KEY_VARIABLE:
+        return f"export {KEY_VARIABLE}=FILE, or unset it"
+    if named_by not in {_KEY_CONFIG, _SIGNING_KEY}:
+        return f"git config {_SIGNING_KEY} FILE"
+    look = f"git config --show-origin {named_by}"
+    return f"git config {named_by} FILE, or see who sets it: {look}"
 
 
 def _path(text: str | None) -> Path | None:

@@ -50,7 +50,7 @@ def _show(found: Whoami) -> None:
 
 def _facts(found: Whoami) -> list[tuple[str, str]]:
     facts = [("key", f"{found.fingerprint} {found.key_type}")]
-    facts.append(("named by", f"{found.named_by}: {found.key}"))
+    facts.append(("named by", f"{found.named_by}: {found.key_brief}"))
     if found.certificate:
         facts += _certificate(found.certificate)
     for line in found.listed:
@@ -67,8 +67,9 @@ def _facts(found: Whoami) -> list[tuple[str, str]]:
 
 
 def _certificate(shown: CertificateShown) -> list[tuple[str, str]]:
-    return [
+    facts = [
         ("certified", f"{shown.key_id!r}, serial {shown.serial}, {shown.window}"),
         ("for", ", ".join(shown.principals)),
         ("by", shown.authority),
     ]
+    return [*facts, ("beside it", shown.file)] if shown.file else facts

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from runner.core.errors import (
     FileAccessError,
+    KeyNotFound,
     Refused,
     SigningError,
     ToolNotFound,
@@ -24,7 +25,16 @@ from runner.core.errors import (
 )
 from runner.git import ssh_keys, sshsig
 from runner.git.certificates import Credential
-from runner.git.signing_keys import literal, no_key, path_of, pub, public_text
+from runner.git.signing_keys import (
+    brief,
+    certificate_beside,
+    has_private_file,
+    literal,
+    no_key,
+    path_of,
+    pub,
+    public_text,
+)
 from runner.git.ssh_keys import PublicKey
 from runner.git.sshsig import BadSignature
 
@@ -32,6 +42,13 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 SSH_KEYGEN: Final = "ssh-keygen"
+_AGENT_SECONDS: Final = 10
+# the authority's key is not filled in from the certificate: whoever hands one over could have
+# made it with an authority of their own
+_LIST_AUTHORITY: Final = (
+    "list its authority in plans/allowed_signers: "
+    '*@example.com cert-authority,namespaces="git,planlock-approval" <the authority\'s public key>'
+)
 _SHOW_PROGRAMS: Final = r"git config --show-origin --get-regexp '^gpg\.ssh\.'"
 
 
@@ -39,28 +56,28 @@ class SshSigner:
     """A person's key: what git's `user.signingKey` takes, so a key file or a public key's text.
 
     The private half lies beside the public file, or an agent or authenticator has it. `program`
-    takes the arguments of ssh-keygen, as git's `gpg.ssh.program` does.
+    takes the arguments of ssh-keygen, as git's `gpg.ssh.program` does. `certificate` is the file
+    of one that signatures are to show in the key's place.
     """
 
     def __init__(
         self,
         key: str | Path,
         *,
+        certificate: Path | None = None,
         env: Mapping[str, str] | None = None,
         program: str = SSH_KEYGEN,
     ) -> None:
         self._key = key
+        self.certificate_file = certificate
+        self._shown = certificate or key
         self._env = env
         self._program = program
 
     @cached_property
     def credential(self) -> Credential:
         """What a signature will show: the key, or the certificate where that is named."""
-        text = literal(self._key)
-        try:
-            return Credential.from_text(public_text(path_of(self._key)) if text is None else text)
-        except ValueError as error:
-            raise SigningError(f"reading public key {self._key}: {error}") from error
+        return _credential(self._shown)
 
     @property
     def public_key(self) -> PublicKey:
@@ -69,12 +86,30 @@ class SshSigner:
     @property
     def listable_key(self) -> PublicKey:
         """The key as a line of its own names it; raises UsageError for a certificate."""
-        certificate = self.credential.certificate
-        if certificate:
-            message = f"{self._key} is a certificate, which counts through its authority"
-            hint = "list the authority in plans/allowed_signers: NAME cert-authority,…"
-            raise UsageError(message, hint=hint)
-        return self.public_key
+        named = _credential(self._key)
+        if named.certificate:
+            message = f"{brief(self._key)} is a certificate, which counts through its authority"
+            raise UsageError(message, hint=_LIST_AUTHORITY)
+        return named.key
+
+    def certified(self) -> SshSigner | None:
+        """The same key showing the certificate that lies beside it; None without a sound one."""
+        file = certificate_beside(self._key)
+        if file is None:
+            return None
+        key = self.public_key
+        other = SshSigner(self._key, certificate=file, env=self._env, program=self._program)
+        try:
+            sound = other.credential.certificate is not None and other.public_key == key
+        except (KeyNotFound, SigningError, FileAccessError):
+            return None
+        return other if sound else None
+
+    def can_sign(self) -> bool:
+        """Tell whether the private half is in reach, as far as one can without signing."""
+        if self._program != SSH_KEYGEN:
+            return True  # it may keep keys where nobody else can look
+        return has_private_file(self._shown) or self.credential.text in _agent_keys(self._env)
 
     def sign(self, message: bytes, *, namespace: str) -> bytes:
         """Return an armored signature; may ask for a passphrase, PIN or touch."""
@@ -82,7 +117,7 @@ class SshSigner:
         try:
             armored = self._signature(message, namespace)
         except OSError as error:
-            raise FileAccessError(f"signing with key {self._key}: {error}") from error
+            raise FileAccessError(f"signing with key {brief(self._shown)}: {error}") from error
         return _checked(armored, message, namespace=namespace, by=credential)
 
     def _signature(self, message: bytes, namespace: str) -> bytes:
@@ -93,8 +128,8 @@ class SshSigner:
             return file.with_suffix(".sig").read_bytes()
 
     def _key_file(self, folder: str) -> Path:
-        if literal(self._key) is None:
-            return path_of(self._key)
+        if literal(self._shown) is None:
+            return path_of(self._shown)
         file = Path(folder, "key.pub")
         file.write_text(f"{self.credential.text}\n")
         return file
@@ -109,7 +144,29 @@ class SshSigner:
         if done.returncode:
             words = (done.stderr or b"").decode(errors="replace").strip()
             words = words or f"{self._program} exit {done.returncode}"
-            raise SigningError(f"signing with key {self._key}: {words}", hint="ssh-add -l")
+            message = f"signing with key {brief(self._shown)}: {words}"
+            raise SigningError(message, hint="ssh-add -l")
+
+
+def _credential(key: str | Path) -> Credential:
+    text = literal(key)
+    try:
+        return Credential.from_text(public_text(path_of(key)) if text is None else text)
+    except ValueError as error:
+        raise SigningError(f"reading public key {brief(key)}: {error}") from error
+
+
+def _agent_keys(env: Mapping[str, str] | None) -> list[str]:
+    """The keys and certificates in the agent, without comments; none where none can be asked."""
+    argv = ["ssh-add", "-L"]
+    try:
+        done = subprocess.run(
+            argv, env=env, capture_output=True, timeout=_AGENT_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    lines = done.stdout.decode(errors="replace").splitlines()
+    return [" ".join(line.split()[:2]) for line in lines]
 
 
 def first_key(command: str, *, env: Mapping[str, str] | None = None) -> str:

@@ -13,6 +13,8 @@ from runner.core.errors import FileAccessError, KeyNotFound
 # `planlock key new` writes the first, and it asks for nothing; then what an authenticator holds,
 # which counts for more; RSA last, whose signatures are ten times as long
 DEFAULTS: Final = ("id_ed25519", "id_ed25519_sk", "id_ecdsa_sk", "id_ecdsa", "id_rsa")
+_PRIVATE: Final = b"-----BEGIN "
+_LONG: Final = 48
 _LITERAL: Final = re.compile(r"ssh-|(?:ecdsa|sk)-\S+\s+\S")
 
 
@@ -39,6 +41,39 @@ def pub(path: Path) -> Path:
     return path.with_name(f"{path.name}.pub")
 
 
+def certificate_beside(key: str | Path) -> Path | None:
+    """Return the certificate NAME-cert.pub of a key file NAME or NAME.pub, where ssh looks too."""
+    if literal(key) is not None:
+        return None
+    path = path_of(key)
+    found = path.with_name(f"{path.name.removesuffix('.pub')}-cert.pub")
+    return found if _is_file(found) else None
+
+
+def has_private_file(key: str | Path) -> bool:
+    """Tell whether ssh-keygen finds a private key, or a FIDO key's handle, where it looks."""
+    if literal(key) is not None:
+        return False
+    path = path_of(key)
+    name = path.name.removesuffix(".pub").removesuffix("-cert")
+    try:
+        data = _read(path.with_name(name) if path.name.endswith(".pub") else path)
+    except FileAccessError:
+        return False
+    return data is not None and data.startswith(_PRIVATE)
+
+
+def brief(key: str | Path) -> str:
+    """Return a file as it is, and a public key's text with the middle of its long words left out.
+
+    The ends are what people compare: most keys of a type begin alike.
+    """
+    if literal(key) is None:
+        return str(key)
+    words = str(key).split(" ")
+    return " ".join(f"{each[:12]}…{each[-12:]}" if len(each) > _LONG else each for each in words)
+
+
 def usable_key(
     candidates: Sequence[str | Path], *, folder: Path | None = None
 ) -> str | Path | None:
@@ -62,7 +97,7 @@ def _is_file(path: Path) -> bool:
 def public_text(path: Path) -> str:
     """Return the public key where ssh-keygen looks: the file, its .pub, inside the private key."""
     data = _read(path)
-    if data is None or data.startswith(b"-----BEGIN "):
+    if data is None or data.startswith(_PRIVATE):
         public = _read(pub(path))
         if public is None:
             raise no_key(path) if data is None else _no_public_key(path)

@@ -224,4 +224,4 @@ def _person_key(project: Project) -> PublicKey:
     try:
         return project.person.listable_key
     except KeyNotFound as error:
-        raise KeyNotFound(error.message, hint="planlock key new, then planlock init") from error
+        raise KeyNotFound(error.message, hint=f"{error.hint}, then planlock init") from error

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from runner.core.approval import NAMESPACE
 from runner.core.errors import Reason
-from runner.git.certificates import Assurance, Certificate
+from runner.git.certificates import Assurance
 from runner.git.signer_lines import Entry
 from runner.git.signers import Verdict
+from runner.git.signing import SshSigner
+from runner.git.signing_keys import brief, literal
 from runner.project import Authority, Project
+from runner.settings import how_to_change
 
 
 @dataclass(frozen=True, kw_only=True)
 class CertificateShown:
+    """What stands in the certificate; `file` is where it lay if the key beside it was named."""
+
     key_id: str
     serial: int
     principals: tuple[str, ...]
     authority: str
     window: str
+    file: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +61,17 @@ class Whoami:
     ignored: tuple[str, ...]
     reasons: tuple[Reason, ...]
 
+    @property
+    def key_brief(self) -> str:
+        """The key as people read it: a file, or the ends of a public key's text."""
+        return brief(self.key)
+
 
 def whoami(project: Project) -> Whoami:
     """Judge the caller's key by the home as it is now; nothing is signed."""
     named, named_by = project.person_key
-    shown = project.person.credential
     project.home.fetch()
+    shown = project.person.credential
     authority = project.authority()
     signers, now = authority.signers, project.world.now()
     verdict = signers.find(shown, namespace=NAMESPACE, at=now)
@@ -75,12 +87,12 @@ def whoami(project: Project) -> Whoami:
         key_type=shown.key.type,
         key=str(named),
         named_by=named_by,
-        certificate=_certificate(shown.certificate) if shown.certificate else None,
+        certificate=_certificate(project.person),
         listed=tuple(_listed(entry) for entry in signers.lines_of(shown)),
         trusted_ref=authority.ref,
         commit=authority.commit,
         ignored=project.key_settings.ignored,
-        reasons=objections(verdict, authority),
+        reasons=(*objections(verdict, authority), *_unusable(project)),
     )
 
 
@@ -98,13 +110,30 @@ def objections(verdict: Verdict, authority: Authority) -> tuple[Reason, ...]:
     return ()
 
 
-def _certificate(certificate: Certificate) -> CertificateShown:
+def _unusable(project: Project) -> Iterator[Reason]:
+    """Say that nothing can be signed, where that is known beforehand."""
+    named, named_by = project.person_key
+    if project.person.can_sign():
+        return
+    place = "is neither beside it nor in an agent" if literal(named) is None else "is in no agent"
+    yield Reason(
+        code="key_not_usable",
+        message=f"the private half of {brief(named)} {place}",
+        fix=f"ssh-add FILE with the private half; or name another key: {how_to_change(named_by)}",
+    )
+
+
+def _certificate(signer: SshSigner) -> CertificateShown | None:
+    certificate = signer.credential.certificate
+    if certificate is None:
+        return None
     return CertificateShown(
         key_id=certificate.key_id,
         serial=certificate.serial,
         principals=certificate.principals,
         authority=certificate.authority.fingerprint,
         window=certificate.window,
+        file=str(signer.certificate_file or ""),
     )
 
 

@@ -45,6 +45,7 @@ REASONS: Mapping[str, str] = {
     "execution_changed": "the policy's `sandbox` or `plugins` changed after the approval",
     "key_not_listed": "your key is not in allowed_signers for this use",
     "key_not_valid": "the key is not valid at the time of use",
+    "key_not_usable": "the private half of your key is neither beside it nor in an agent",
     "limit_exceeded": "the plan has more steps than the policy allows",
     "made_in_future": "a record is dated more than five minutes ahead",
     "network_not_allowed": "a command names a host that the policy does not list",

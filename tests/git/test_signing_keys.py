@@ -21,7 +21,13 @@ from ssh_keys import (
 from runner.core.errors import SigningError, ToolNotFound
 from runner.git import signing, sshsig
 from runner.git.signing import SshSigner
-from runner.git.signing_keys import literal, usable_key
+from runner.git.signing_keys import (
+    brief,
+    certificate_beside,
+    has_private_file,
+    literal,
+    usable_key,
+)
 
 APPROVAL: Final = "planlock-approval"
 MESSAGE: Final = b"decision: approve\n"
@@ -213,3 +219,72 @@ def test_first_usable_key(tmp_path: Path) -> None:
     assert usable_key(["key"], folder=tmp_path) == key
     assert usable_key([str(key)], folder=Path("/elsewhere")) == key
     assert usable_key(["key"], folder=Path("/elsewhere")) is None
+
+
+def test_the_certificate_beside_a_key(tmp_path: Path) -> None:
+    """It lies beside either half of a key file; text has none, and a certificate no further one."""
+    key, beside = KEY.save(tmp_path / "key"), tmp_path / "key-cert.pub"
+    assert certificate_beside(key) is None
+    beside.write_text(text_of(certificate_of(KEY)))
+    for name in (key, str(key), f"{key}.pub"):
+        assert certificate_beside(name) == beside
+    assert certificate_beside(beside) is None
+    assert certificate_beside(KEY.text) is None
+
+
+def test_certified_only_by_a_sound_certificate_of_the_key(tmp_path: Path) -> None:
+    """A sound certificate is what then signs; anything else beside the key is passed over."""
+    key, beside = KEY.save(tmp_path / "key"), tmp_path / "key-cert.pub"
+    other = certificate_of(soft_key("ssh-ed25519", 3))
+    for text in (KEY.text, "-----BEGIN NOTHING", "ssh-x AAAA", text_of(other)):
+        beside.write_text(text)
+        assert SshSigner(key, env=NO_AGENT).certified() is None
+    beside.write_text(text_of(certificate_of(KEY)))
+    shown = SshSigner(key, env=NO_AGENT).certified()
+    assert shown is not None
+    assert_shows(shown, certificate_of(KEY))
+    assert (shown.certificate_file, shown.listable_key.blob) == (beside, KEY.blob)
+
+
+def test_where_the_private_half_is_a_file(tmp_path: Path) -> None:
+    """It is looked for where ssh-keygen looks, by what the file holds."""
+    key, beside = KEY.save(tmp_path / "key"), tmp_path / "key-cert.pub"
+    for name in (key, f"{key}.pub", beside):
+        assert has_private_file(name)
+    assert not has_private_file(KEY.text)
+    assert not has_private_file(tmp_path)
+    key.write_text(KEY.text)
+    for name in (key, f"{key}.pub", beside, tmp_path / "none"):
+        assert not has_private_file(name)
+
+
+def test_an_agent_must_hold_what_is_shown(tmp_path: Path) -> None:
+    """An agent with the key alone cannot sign for its certificate, nor one that is not there."""
+    certificate = certificate_of(KEY)
+    signers = [f"key::{KEY.text}", f"key::{text_of(certificate)}"]
+    for blob, able in ((KEY.blob, [True, False]), (certificate, [False, True])):
+        with agent(tmp_path / blob.hex()[-8:], (blob, KEY.sign)) as reached:
+            env = NO_AGENT | reached
+            assert [SshSigner(each, env=env).can_sign() for each in signers] == able
+    for env in (NO_AGENT, {"PATH": str(tmp_path)}):
+        assert not SshSigner(KEY.text, env=env).can_sign()
+
+
+@pytest.mark.parametrize(
+    "key, expected",
+    [
+        (f"/long/{'x' * 60}/key.pub", f"/long/{'x' * 60}/key.pub"),
+        ("key::ssh-ed25519 AAAA ada", "key::ssh-ed25519 AAAA ada"),
+        (f"ssh-rsa AAAA{'x' * 60}ZZZZ ada", "ssh-rsa AAAAxxxxxxxx…xxxxxxxxZZZZ ada"),
+    ],
+)
+def test_a_key_in_messages(key: str, expected: str) -> None:
+    """A file is told whole, a long public key by its ends."""
+    assert brief(key) == expected
+
+
+def test_messages_name_a_key_in_text_by_its_ends() -> None:
+    """Trouble with a key's text does not print all of it."""
+    said = trouble(SshSigner(KEY.text, env=NO_AGENT))
+    assert said.startswith(f"signing with key {brief(KEY.text)}: ")
+    assert KEY.text not in said

@@ -1,62 +1,20 @@
 from __future__ import annotations
 
-import os
 import subprocess
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from forging import codes, run_codes
-from ssh_keys import SK_ED25519, Certifying, agent, certified, soft_key, text_of
-from tampering import findings
-from team import EDIT, Result, Team
+from forging import codes
+from ssh_keys import SK_ED25519, Certifying, certified, soft_key, text_of
+from team import EDIT, Team
+from whoami_cases import at_home, keep_only, known, line, program, public, whoami
 
-SIGNERS = "plans/allowed_signers"
 AUTHORITY = soft_key("ssh-ed25519", 2)
-
-
-def whoami(team: Team, who: str, **env: str) -> Result:
-    return team.cli(who, "whoami", "--json", env=env)
-
-
-def known(team: Team, who: str, **env: str) -> Any:
-    done = whoami(team, who, **env)
-    assert done.code == 0, done.text
-    return done.json
-
-
-def keep_only(team: Team, *lines: str) -> None:
-    """Commit a file of allowed signers that has the runner's line and these."""
-    old = (team.root / SIGNERS).read_text().splitlines()
-    kept = [line for line in old if line.startswith("runner@")]
-    team.commit({SIGNERS: "\n".join([*kept, *lines, ""])}, "Change the keys")
-
-
-def line(key: str, *, who: str = "bob@example.com", options: str = "") -> str:
-    return f'{who} {options}namespaces="git,planlock-approval" {key}'
-
-
-def public(team: Team, who: str) -> str:
-    return team.key(who).with_suffix(".pub").read_text().strip()
 
 
 def fingerprint(path: Path) -> str:
     done = subprocess.run(["ssh-keygen", "-lf", path], capture_output=True, check=True)
     return done.stdout.decode().split()[1]
-
-
-def at_home(team: Team, who: str, name: str, *, key_type: str = "ssh-ed25519") -> Path:
-    folder = team.base / "home" / who / ".ssh"
-    folder.mkdir(parents=True, exist_ok=True)
-    return soft_key(key_type, 5).save(folder / name)
-
-
-def program(path: Path, text: str) -> str:
-    path.write_text(f"#!/bin/sh\n{text}\n")
-    path.chmod(0o700)
-    return str(path)
 
 
 class TestWhoami:
@@ -92,8 +50,10 @@ class TestWhoami:
             assert words in done.out
 
     def test_signs_nothing(self, team: Team) -> None:
-        """A public key without its private half suffices to be told who one is."""
-        team.key("bob").unlink()
+        """A key that needs a passphrase is not asked for it."""
+        key = str(team.key("bob"))
+        argv = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "open sesame", "-f", key]
+        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
         assert known(team, "bob")["principal"] == "bob@example.com"
 
     def test_a_stranger_is_told_how_to_become_known(self, team: Team) -> None:
@@ -141,8 +101,20 @@ class TestWhoami:
         done = whoami(team, "bob", PLANLOCK_KEY="")
         assert done.code == 3
         assert "id_ed25519 does not exist" in done.json["error"]["message"]
-        done = whoami(team, "bob", PLANLOCK_KEY="/nowhere/key")
-        assert "PLANLOCK_KEY names /nowhere/key, which does not exist" in done.text
+        assert done.json["error"]["hint"] == "planlock key new"
+
+    def test_a_setting_that_names_no_file(self, team: Team) -> None:
+        """The hint is about the setting, which a new key elsewhere would leave as it is."""
+        error = whoami(team, "bob", PLANLOCK_KEY="/nowhere/key").json["error"]
+        assert "PLANLOCK_KEY names /nowhere/key, which does not exist" in error["message"]
+        assert error["hint"] == "export PLANLOCK_KEY=FILE, or unset it"
+        for name in ("user.signingkey", "planlock.key"):
+            team.git("config", name, "/nowhere/key")
+            error = whoami(team, "bob", PLANLOCK_KEY="").json["error"]
+            assert f"{name} names /nowhere/key, which does not exist" in error["message"]
+            command, _, look = error["hint"].partition(", or see who sets it: ")
+            assert command == f"git config {name} FILE"
+            assert "/nowhere/key" in team.git(*look.split()[1:])
 
     def test_asks_the_home(self, team: Team, tmp_path: Path) -> None:
         """What counts is the trusted branch of the remote as it is now."""
@@ -184,7 +156,7 @@ class TestHowTheKeyIsFound:
             "GIT_CONFIG_KEY_0": "user.signingKey",
             "GIT_CONFIG_VALUE_0": public(team, "bob"),
         }
-        found = known(team, "eve", PLANLOCK_KEY="", **env)
+        found = whoami(team, "eve", PLANLOCK_KEY="", **env).json
         assert (found["principal"], found["named_by"]) == ("bob@example.com", "user.signingkey")
         file = team.base / "config"
         file.write_text(f"[user]\n\tsigningKey = {team.key('cleo')}\n")
@@ -193,9 +165,16 @@ class TestHowTheKeyIsFound:
 
     @pytest.mark.parametrize("form", ["key::{0}", "{0}"])
     def test_a_key_in_text(self, team: Team, form: str) -> None:
-        """A public key may stand in the setting itself."""
-        found = known(team, "bob", PLANLOCK_KEY=form.format(public(team, "bob")))
-        assert found["principal"] == "bob@example.com"
+        """A public key may stand in the setting itself; people see its ends, programs all of it."""
+        text = form.format(public(team, "bob"))
+        found = whoami(team, "bob", PLANLOCK_KEY=text).json
+        assert (found["principal"], found["key"]) == ("bob@example.com", text)
+        said = team.cli("bob", "whoami", env={"PLANLOCK_KEY": text}).out
+        middle = public(team, "bob").split()[1]
+        assert (
+            f"{form.split('{', maxsplit=1)[0]}ssh-ed25519 {middle[:12]}…{middle[-12:]} bob" in said
+        )
+        assert middle not in said
 
     def test_a_relative_path(self, team: Team) -> None:
         """In git's files it begins at the work tree's top, in the environment at the folder."""
@@ -242,7 +221,7 @@ class TestHowTheKeyIsFound:
             "GIT_CONFIG_KEY_0": "gpg.ssh.defaultKeyCommand",
             "GIT_CONFIG_VALUE_0": command,
         }
-        found = known(team, "bob", **env)
+        found = whoami(team, "bob", **env).json
         assert found["named_by"] == "gpg.ssh.defaultKeyCommand"
         assert found["principal"] == "bob@example.com"
         program(team.base / "keys-of-bob", "echo sorry >&2; exit 1")
@@ -298,89 +277,3 @@ class TestHowTheKeyIsFound:
         done = whoami(team, "bob", GIT_CONFIG_GLOBAL=str(file))
         assert (done.code, done.json["error"]["code"]) == (5, "git_failed")
         assert "bad config line 1" in done.text
-
-
-class TestHardware:
-    @pytest.fixture
-    def reached(self, team: Team) -> Iterator[dict[str, str]]:
-        """Bob's key is a FIDO key that an agent reaches."""
-        key = soft_key(SK_ED25519)
-        keep_only(
-            team,
-            line(public(team, "ada"), who="ada@example.com"),
-            line(key.text),
-            line(public(team, "cleo"), who="cleo@example.com"),
-        )
-        rule = '{name: hard, match: {path: "**"}, approvals: 1, assurance: hardware}'
-        team.policy("rules: []", f"rules: [{rule}]")
-        with agent(team.base / "agent", (key.blob, key.sign)) as there:
-            yield {"PATH": os.environ["PATH"], "PLANLOCK_KEY": key.text, **there}
-
-    def test_A41_a_touched_key_meets_a_rule_for_hardware(
-        self, team: Team, reached: dict[str, str]
-    ) -> None:
-        """The approval counts, the run uses it, and the audit finds nothing."""
-        team.propose("job", EDIT)
-        assert known(team, "bob", **reached)["assurance"] == "hardware"
-        assert run_codes(team, "job") == ["approvals_missing"]
-        done = team.cli("bob", "approve", "job", "--json", env=reached)
-        assert done.code == 0, done.text
-        assert team.cli("ada", "run", "job").code == 0
-        assert findings(team) == {}
-
-
-class TestCertificates:
-    @pytest.fixture
-    def certificate(self, team: Team) -> Path:
-        """Bob has a certificate for an hour, by an authority for the whole domain."""
-        authority = AUTHORITY.save(team.base / "authority")
-        options = ["-I", "bob", "-n", "bob@example.com,root", "-V", "-1h:+1h"]
-        argv = ["ssh-keygen", "-q", "-s", str(authority), *options, f"{team.key('bob')}.pub"]
-        subprocess.run(argv, check=True)
-        keep_only(
-            team,
-            line(public(team, "ada"), who="ada@example.com"),
-            line(AUTHORITY.text, who="*@example.com", options="cert-authority,"),
-        )
-        return team.base / "keys" / "bob-cert.pub"
-
-    def test_a_certificate_approves(self, team: Team, certificate: Path) -> None:
-        """Its person approves with it, a run goes by it and the audit agrees."""
-        env = {"PLANLOCK_KEY": str(certificate)}
-        found = known(team, "bob", **env)
-        assert (found["principal"], found["assurance"]) == ("bob@example.com", "key")
-        assert found["certificate"]["principals"] == ["bob@example.com", "root"]
-        assert found["listed"][0]["principal"] == "*@example.com"
-        said = team.cli("bob", "whoami", env=env).out
-        assert "certified 'bob', serial 0, valid from " in said
-        team.propose("job", EDIT)
-        done = team.cli("bob", "approve", "job", "--json", env=env)
-        assert done.code == 0, done.text
-        assert team.cli("ada", "run", "job").code == 0
-        assert findings(team) == {}
-
-    def test_a_certificate_signs_plans(self, team: Team, certificate: Path) -> None:
-        """Its person's plan counts as signed, and its person may not approve it."""
-        env = {"PLANLOCK_KEY": str(certificate)}
-        team.plan("job", EDIT)
-        assert team.cli("bob", "propose", "job", env=env).code == 0
-        assert codes(team.cli("bob", "approve", "job", "--json", env=env)) == ["self_approval"]
-        team.approve("ada", "job")
-        assert team.cli("ada", "run", "job").code == 0
-
-    def test_the_bare_key_is_nobodys(self, team: Team, certificate: Path) -> None:
-        """Where only the authority is listed, the key alone does not count."""
-        assert certificate.exists()
-        assert whoami(team, "bob").code == 4
-
-    def test_A21_a_certificate_ends(self, team: Team, certificate: Path) -> None:
-        """An approval by a certificate that was ended since does not count any more."""
-        team.propose("job", EDIT)
-        env = {"PLANLOCK_KEY": str(certificate)}
-        assert team.cli("bob", "approve", "job", env=env).code == 0
-        old = (team.root / SIGNERS).read_text()
-        gone = (datetime.now(UTC) - timedelta(minutes=5)).strftime("%Y%m%d%H%M%SZ")
-        ended = line(public(team, "bob"), options=f'valid-before="{gone}",')
-        team.commit({SIGNERS: f"{old}{ended}\n"}, "End bob's certificate")
-        assert run_codes(team, "job") == ["approvals_missing", "key_not_valid"]
-        assert whoami(team, "bob", **env).json["reasons"][0]["code"] == "key_not_valid"

@@ -98,7 +98,10 @@ class TestInit:
         team = Team.start(tmp_path)
         done = team.cli("ada", "init", env={"PLANLOCK_KEY": str(tmp_path / "none")})
         assert done.code == 3
-        assert "planlock key new" in done.err
+        assert "export PLANLOCK_KEY=FILE, or unset it, then planlock init" in done.err
+        done = team.cli("ada", "init", env={"PLANLOCK_KEY": ""})
+        assert done.code == 3
+        assert "planlock key new, then planlock init" in done.err
 
     def test_init_needs_a_commit_and_a_branch(self, tmp_path: Path) -> None:
         """An empty repository and a detached HEAD have no branch to trust."""

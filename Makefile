@@ -2,14 +2,20 @@
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= auto
+MUTANT_JOBS ?= 2
+# What decides whether a step may run; of plan.py only the digests.
+MUTANTS ?= $(patsubst %,'runner.core.%.*',approval canonical command_line gate globs policy \
+  policy_checks policy_warnings quorum risks rules) 'runner.core.plan.x_step_digests*'
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test lint format bench mutants clean
 
 help:
-	@echo "make demo    play the main job in a throw-away repository"
-	@echo "make test    run the tests"
-	@echo "make lint    formatter, linter, strict types"
-	@echo "make clean   remove the virtual environment and caches"
+	@echo "make demo     play the main job in a throw-away repository"
+	@echo "make test     run the tests"
+	@echo "make lint     formatter, linter, strict types"
+	@echo "make bench    what approvals cost, against git and ssh-keygen"
+	@echo "make mutants  change the rules in many small ways, and see which changes no test notices"
+	@echo "make clean    remove the virtual environment and caches"
 
 demo: $(VENV)/installed
 	@$(VENV)/bin/planlock demo
@@ -26,6 +32,13 @@ format: $(VENV)/installed-dev
 	$(VENV)/bin/ruff format runner tests
 	$(VENV)/bin/ruff check --fix runner tests
 
+bench: $(VENV)/installed-dev
+	@$(VENV)/bin/python -m tests.benchmarks.approvals
+
+mutants: $(VENV)/installed-mutation
+	$(VENV)/bin/mutmut run --max-children $(MUTANT_JOBS) $(MUTANTS)
+	@$(VENV)/bin/mutmut results | grep -v 'not checked' || echo "every mutant was killed"
+
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "planlock needs Python 3.11 or newer; set PYTHON=…" >&2; exit 1; }
@@ -40,5 +53,9 @@ $(VENV)/installed-dev: $(VENV)/bin/python pyproject.toml .ci/constraints.txt
 	@$(VENV)/bin/python -m pip install -q --disable-pip-version-check -c .ci/constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/installed
 
+$(VENV)/installed-mutation: $(VENV)/installed-dev
+	@$(VENV)/bin/python -m pip install -q --disable-pip-version-check -c .ci/constraints.txt -e '.[dev,mutation]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis mutants build dist

@@ -23,8 +23,9 @@ from runner.core.errors import (
     RepositoryUnsuitable,
 )
 from runner.core.policy import POLICY_PATH, SIGNERS_PATH, Policy, PolicyFile
-from runner.git import home, refs, repository
+from runner.git import home, home_offline, repository
 from runner.git.home import LOCAL, Home
+from runner.git.home_offline import Offline
 from runner.git.objects import ObjectStore, Signature
 from runner.git.repository import Repository
 from runner.git.signers import AllowedSigners
@@ -147,24 +148,26 @@ class Project:
             return None
         return home.resolve(url, git_dir=self.git_dir, top=self.repository.work_tree)
 
-    def stay_offline(self) -> None:
-        """Judge by what this repository holds: the home as last fetched, else `origin` as cloned.
+    def stay_offline(self) -> Offline:
+        """Judge by what this repository holds: the newer of home as last fetched and `origin`.
 
         Raises NotGoverned where neither is here.
         """
-        url = self.settings.home if self.settings.home != LOCAL else None
-        ref = self.settings.trusted_ref
-        if url is None:
-            return
-        fetched = Home(git_dir=self.git_dir, url=url, trusted_ref=ref) if ref else None
-        if fetched and refs.read(self.git_dir, fetched.local_name(fetched.trusted_ref)):
-            self.home = fetched
-            return
-        cloned = home.cloned_branch(self.git_dir, ref)
-        if cloned is None:
+        url = self.settings.home
+        if url is None or url == LOCAL:
+            return Offline(home=self.home)
+        origin = self.repository.config.get("remote.origin.url")
+        found = home_offline.choose(
+            self.git_dir,
+            url=url,
+            ref=self.settings.trusted_ref,
+            is_origin=home_offline.same_place(url, origin, top=self.repository.work_tree),
+        )
+        if found is None:
             message = "finding the trusted ref: neither the home nor origin's branches are here"
             raise NotGoverned(message, hint="git fetch origin && git remote set-head origin --auto")
-        self.home = Home(git_dir=self.git_dir, url=None, trusted_ref=cloned)
+        self.home = found.home
+        return found
 
     def authority(self) -> Authority:
         """Policy and keys as they are trusted now; the home is fetched by the caller."""

@@ -7,10 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sandbox_run import require_bwrap
 from team import Team
 
 from runner.sandbox.commands import Backend
+
+# A mutant must live or die by the code alone: the same examples each time, however slow they are.
+settings.register_profile(
+    "mutation",
+    database=None,
+    deadline=None,
+    derandomize=True,
+    max_examples=25,
+    suppress_health_check=list(HealthCheck),
+)
 
 
 @pytest.fixture(autouse=True, scope="session")

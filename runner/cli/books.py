@@ -12,8 +12,11 @@ from runner.core.text import visible
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from runner.core.policy_diff import Difference
     from runner.verbs.authority_changes import AuthorityChange
     from runner.verbs.cost import CostReport, CostRow, Grouping
+
+MOST_LINES = 12
 
 
 @click.command()
@@ -117,7 +120,8 @@ def audit(ctx: click.Context, *, as_json: bool) -> None:
         verdict = f"{len(report.findings)} finding(s)" if report.findings else "clean"
         click.echo(
             f"{render.bold(verdict)}: {report.runs} run(s), {report.steps} step record(s), "
-            f"{report.approvals} approval record(s), trusted {report.trusted}"
+            f"{report.approvals} approval record(s), "
+            f"trusted {report.trusted} {report.trusted_as}".rstrip()
         )
     ctx.exit(1 if report.findings else 0)
 
@@ -125,15 +129,28 @@ def audit(ctx: click.Context, *, as_json: bool) -> None:
 def _show_authority(changes: Sequence[AuthorityChange]) -> None:
     click.echo(f"{render.bold('Policy and keys')}, newest change first")
     for change in changes:
-        how = _one_line(change.approval)
-        how = click.style(how, fg="red", bold=True) if change.doubtful else how
-        click.echo(f"{change.commit[:12]}  {change.date or 'no date':20}  {how}")
-        for each in change.merged:
+        who = _one_line(change.account)
+        who = click.style(who, fg="red", bold=True) if change.doubtful else who
+        click.echo(f"{change.commit[:12]}  {change.date or 'no date':20}  {who}")
+        for each in change.merged[:MOST_LINES]:
             how = _one_line(f"{each.signature}, {each.revoked}".removesuffix(", "))
             click.echo(f"    merged   {each.commit[:12]}, {how}")
-        for what in change.changes:
-            label = click.style("loosens", fg="yellow") if what.loosens else " " * 7
-            click.echo(f"    {label}  {_one_line(what.what)}")
+        _more(len(change.merged) - MOST_LINES)
+        # what loosens comes first: nothing harmless may push it out of sight
+        _show_changes(sorted(change.changes, key=lambda each: not each.loosens))
+
+
+def _show_changes(changes: Sequence[Difference]) -> None:
+    for what in changes[:MOST_LINES]:
+        label = click.style("loosens", fg="yellow") if what.loosens else " " * 7
+        click.echo(f"    {label}  {_one_line(what.what)}")
+    loosening = sum(1 for what in changes[MOST_LINES:] if what.loosens)
+    _more(len(changes) - MOST_LINES, f", {loosening} of which loosen" if loosening else "")
+
+
+def _more(count: int, what: str = "") -> None:
+    if count > 0:
+        click.echo(f"    … {count} more{what} (--json has all)")
 
 
 def _one_line(text: str) -> str:

@@ -38,7 +38,7 @@ def approve(  # noqa: PLR0913  # one parameter per option
     reason: str,
     expires: str,
     max_usd: str,
-    max_runs: int,
+    max_runs: int | None,
     as_json: bool,
 ) -> None:
     """Sign an approval of PLAN's steps as they stand on its branch."""
@@ -50,7 +50,7 @@ def approve(  # noqa: PLR0913  # one parameter per option
         reason=reason,
         expires=expires,
         max_usd=max_usd,
-        max_runs=max_runs,
+        max_runs=max_runs or 0,
         digest=options.full_digest(digest),
     )
     _decide(plan, wish, as_json=as_json)
@@ -96,6 +96,8 @@ def _decide(plan: str, wish: Wish, *, as_json: bool) -> None:
         click.echo(f"  knowing that these are left out: {', '.join(done.skipped)}")
     if done.expires_at:
         click.echo(f"  until  {done.expires_at}{_cut(wish, done)}")
+    if bounds := limits.within(wish.max_usd, wish.max_runs):
+        click.echo(f"  within {bounds}")
     for note in done.notes:
         click.echo(f"  note   {visible(note)}")
     click.echo(f"  record {done.id} in commit {done.commit[:12]}")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from difflib import unified_diff
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from runner.cli import highlight, plan_text, render
+from runner.core.text import visible
 
 if TYPE_CHECKING:
+    from runner.core.errors import Reason
     from runner.core.plan_diff import FieldChange, State
     from runner.verbs.diff import Given, PlanDiff
     from runner.verbs.diff_steps import StepChange
@@ -27,10 +29,11 @@ class Kind(NamedTuple):
 
 
 ANEW = "nothing new to read, to be approved anew"
+LAPSED = "but the approval no longer counts"
 KINDS: dict[State, Kind] = {
     "unchanged": Kind("=", "bright_black", "unchanged", "unchanged"),
-    "context": Kind("=", "yellow", "behind a change", f"as it was, behind a change: {ANEW}"),
-    "moved": Kind("=", "yellow", "moved", f"as it was, in another place: {ANEW}"),
+    "context": Kind("=", "yellow", "behind a change", "as it was, behind a change"),
+    "moved": Kind("=", "yellow", "moved", "as it was, in another place"),
     "changed": Kind("~", "yellow", "changed", "changed since then"),
     "added": Kind("+", "green", "added", "added"),
     "removed": Kind("-", "red", "removed", "removed"),
@@ -39,18 +42,21 @@ KINDS: dict[State, Kind] = {
 }
 VOIDS = "which voids every approval given before"
 VOIDED = "execution_changed"
+# In another context, to which an approval says nothing.
+ELSEWHERE = frozenset({"context", "moved"})
 # A text of more lines is compared line by line.
 SHORT = 3
 
 
 def lines(found: PlanDiff) -> list[str]:
     """The whole comparison."""
-    shown = [render.bold(f"{found.plan}: {found.goal}"), *_sides(found)]
+    shown = [plan_text.title(found.plan, found.goal), *_sides(found)]
     shown += [*voiding(found), *beside(found.notes)]
+    told = found.given.reasons if found.given else ()
     total = max(each.number for each in found.steps)
     for before, each in zip([None, *found.steps], found.steps, strict=False):
         listed = before is not None and before.state == each.state == "unchanged"
-        shown += step(each, total) if listed else ["", *step(each, total)]
+        shown += [*([] if listed else [""]), *step(each, total, told)]
     if found.given and any(not each.stands for each in found.steps if each.number):
         shown += ["", f"To decide: planlock review {found.plan}"]
     return shown
@@ -59,7 +65,7 @@ def lines(found: PlanDiff) -> list[str]:
 def _sides(found: PlanDiff) -> list[str]:
     rows = [("since", since(found.given)), ("then", found.then or "not here any more")]
     rows += [("now", found.now), ("found", summary(found.steps))]
-    return [f"  {name:<8} {value}" for name, value in rows if value]
+    return render.rows(rows)
 
 
 def since(given: Given | None) -> str:
@@ -74,14 +80,14 @@ def summary(steps: Sequence[StepChange]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
 
-def voiding(found: PlanDiff) -> list[str]:
+def voiding(found: PlanDiff, *, fixes: bool = True) -> list[str]:
     """Why the approval counts no longer, apart from changes of the steps."""
     given, shown = found.given, []
     # the change itself is told below
     reasons = [each for each in (given.reasons if given else ()) if each.code != VOIDED]
     if reasons:
         shown += [click.style("  the approval no longer counts:", fg="red")]
-        shown += [render.reason_text(reason, "    ") for reason in reasons]
+        shown += [_reason(reason, fixes=fixes) for reason in reasons]
     if found.header:
         shown += [click.style(f"  the plan's header changed, {VOIDS}:", fg="red")]
         shown += _fields(found.header)
@@ -89,6 +95,12 @@ def voiding(found: PlanDiff) -> list[str]:
         shown += [click.style(f"  what commands may do here changed, {VOIDS}:", fg="red")]
         shown += _fields(given.execution)
     return shown
+
+
+def _reason(reason: Reason, *, fixes: bool) -> str:
+    if fixes:
+        return render.reason_text(reason, "    ")
+    return render.wrapped(f"- {visible(reason.message)}", rest=6)
 
 
 def beside(notes: Sequence[FieldChange]) -> list[str]:
@@ -109,33 +121,37 @@ def field(change: FieldChange) -> list[str]:
     return [f"{change.field}:", *(f"  {line}" for line in highlight.diff(body, ""))]
 
 
-def step(change: StepChange, total: int) -> list[str]:
-    """One step; what is unchanged takes one line."""
+def step(change: StepChange, total: int, told: Collection[Reason] = ()) -> list[str]:
+    """One step; what is unchanged is told in a few words, less the reasons that were `told`."""
     kind = KINDS[change.state]
     place = f"{change.number}/{total}" if change.number else f"was {change.was}"
     title = f"{click.style(kind.mark, fg=kind.color)} {render.bold(f'{place} {change.id}')}"
     if change.state == "unchanged":
-        return [f"{title}  {click.style(_note(change), fg=kind.color)}"]
-    title = f"{title}  {change.step_type}  {change.line}"
-    return [title, note(change), *body(change), *_whole(change)]
+        stands = click.style(_note(change, told, known=True), fg=kind.color)
+        return [render.wrapped(f"{title}  {stands}", first=0, rest=4)]
+    title = render.wrapped(f"{title}  {change.step_type}  {change.line}", first=0, rest=4)
+    return [title, note(change, told), *body(change), *_whole(change)]
 
 
-def note(change: StepChange) -> str:
-    """How the step stands, in a few words."""
-    return click.style(render.wrapped(_note(change)), fg=KINDS[change.state].color)
+def note(change: StepChange, told: Collection[Reason] = (), *, known: bool = True) -> str:
+    """How the step stands, in a few words, for somebody who still knows it or does not."""
+    text = _note(change, told, known=known)
+    return click.style(render.wrapped(text), fg=KINDS[change.state].color)
 
 
-def _note(change: StepChange) -> str:
+def _note(change: StepChange, told: Collection[Reason], *, known: bool) -> str:
     text = KINDS[change.state].note
-    void = change.state == "unchanged" and not change.stands
-    return f"{text}, but the approval no longer counts" if void else text
+    if change.lapse:
+        whys = [visible(each.message) for each in change.lapse if each not in told]
+        return ": ".join([f"{text}, {LAPSED}", *(["; ".join(whys)] if whys else [])])
+    return f"{text}: {ANEW}" if known and change.state in ELSEWHERE else text
 
 
 def body(change: StepChange) -> list[str]:
     """What differs: the fields, and the file that comes of them."""
     shown = [f"    {line}" for each in change.fields for line in field(each)]
     if change.diff:
-        shown += [f"    {change.path} as this step left it then and leaves it now:"]
+        shown += [render.wrapped(f"{change.path} as this step left it then and leaves it now:")]
         shown += [f"    {line}" for line in highlight.diff(change.diff, change.path)]
     return shown
 

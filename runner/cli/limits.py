@@ -14,5 +14,11 @@ max_usd = click.option(
     "--max-usd", default="", type=pattern(f"|{USD}", "0.50"), help="Money bound, USD."
 )
 max_runs = click.option(
-    "--max-runs", default=0, type=click.IntRange(0), help="How many runs may use it."
+    "--max-runs", default=None, type=click.IntRange(min=1), help="How many runs may use it."
 )
+
+
+def within(usd: str, runs: int) -> str:
+    """The bounds of an approval in words; empty without any."""
+    bounds = (f"{usd} USD" if usd else "", f"{runs} run(s)" if runs else "")
+    return ", ".join(each for each in bounds if each)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -11,7 +12,7 @@ from importlib import import_module
 import click
 
 from runner import __version__
-from runner.core.errors import PlanlockError
+from runner.core.errors import FileAccessError, PlanlockError
 
 COMMANDS = {
     "init": ("authoring", "Govern this repository: policy, keys, trusted branch."),
@@ -37,6 +38,8 @@ COMMANDS = {
     "audit": ("books", "Re-check everything, offline."),
     "demo": ("demo", "Play the whole story in a throw-away repository."),
 }
+# Files of the repository are told of where they are read and written, so these are the output's.
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT})
 BUG = 70
 INTERRUPTED = 130
 
@@ -92,8 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _colors() -> bool | None:
-    """No colours where the user wants none (no-color.org), else as the terminal is."""
-    return False if os.environ.get("NO_COLOR") else None
+    """No colours where the user (no-color.org) or the terminal wants none, else as click finds."""
+    unwanted = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return False if unwanted else None
 
 
 def _run(args: list[str]) -> object:
@@ -114,12 +118,28 @@ def _run(args: list[str]) -> object:
         # click takes an EOFError for a person who leaves a prompt, but nothing here prompts
         code = _bug() if isinstance(error.__cause__, EOFError) else _interrupted()
     except BrokenPipeError:
-        # the reader went away; nothing more can be told, and Python would complain at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_output()  # the reader went away, and nothing more can be told
         code = 0
+    except OSError as error:
+        code = _unwritten(str(error.strerror)) if error.errno in UNWRITABLE else _bug()
     except Exception:  # noqa: BLE001  # the one edge: a bug ends with a report, not a bare trace
         code = _bug()
     return code
+
+
+def _close_output() -> None:
+    """Drop what is still to be written, of which Python would complain at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _unwritten(why: str) -> int:
+    """The device behind the output takes no more."""
+    from runner.cli import render
+
+    _close_output()
+    error = FileAccessError(f"writing the output: {why}", hint="df -h")
+    render.error(error, as_json=False)
+    return error.exit_code
 
 
 def _interrupted() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import click
@@ -22,47 +22,51 @@ def header(view: PlanView) -> list[str]:
     rows = [("from", place), ("base", view.base[:12] or "none yet"), ("author", view.author)]
     rows += [("model", view.planner), ("budget", view.budget), ("trusted", view.trusted)]
     rows += [("digest", view.digest)]
-    return [render.bold(f"{view.id}: {view.goal}"), *_rows(rows)]
+    return [title(view.id, view.goal), *render.rows(rows)]
+
+
+def title(plan: str, goal: str) -> str:
+    """What a plan is about, at the top of all that is said of it."""
+    return render.bold(render.wrapped(f"{plan}: {goal}", first=0, rest=2))
 
 
 def notes(view: PlanView, new: Collection[str] = ()) -> list[str]:
     """What the plan rests on, and what it leaves open."""
     rows = [*(("assumes", line) for line in view.assumptions)]
     rows += [*(("asks", line) for line in view.questions)]
-    return _rows((name, f"{line} (new)" if line in new else line) for name, line in rows)
-
-
-def _rows(rows: Iterable[tuple[str, str]]) -> list[str]:
-    return [f"  {name:<8} {value}" for name, value in rows if value]
+    return render.rows((name, f"{line} (new)" if line in new else line) for name, line in rows)
 
 
 def step(view: StepView, total: int) -> list[str]:
     """All that there is to read of a step."""
-    title = render.bold(f"{view.number}/{total} {view.id}")
-    head = [f"{title}  {view.step_type}  {view.line}", render.wrapped(view.description)]
-    return [*head, *step_body(view), needs(view)]
+    place = render.bold(f"{view.number}/{total} {view.id}")
+    head = render.wrapped(f"{place}  {view.step_type}  {view.line}", first=0, rest=4)
+    return [head, render.wrapped(view.description), *step_body(view), needs(view)]
 
 
 def step_body(view: StepView, told: Collection[str] = ()) -> list[str]:
     """Risks and warnings, then the details that were not told yet, and the diff."""
     risky = [each for each in view.risks if each.label not in TOLD]
-    lines = [f"    {click.style(label(each), fg='yellow')}: {each.detail}" for each in risky]
+    facts = [f"{click.style(label(each), fg='yellow')}: {each.detail}" for each in risky]
     twice = click.style("look twice", fg="red", bold=True)
-    lines += [f"    {twice}: {warning}" for warning in view.warnings]
+    facts += [f"{twice}: {warning}" for warning in view.warnings]
+    lines = [render.wrapped(each, rest=6) for each in facts]
     for name, value in view.details:
         lines += _detail(name, value) if name not in told else []
     return lines + [f"    {line}" for line in highlight.diff(view.diff, view.path)]
 
 
 def needs(view: StepView) -> str:
-    return render.dim(render.wrapped(f"needs {view.needs}"))
+    return render.dim(render.wrapped(f"needs {view.needs}", rest=6))
 
 
 def _detail(name: str, value: str) -> list[str]:
-    text = value.rstrip()
-    inner = highlight.command(text) if name == "command" else text.split("\n")
+    """A command as it is written, however long; what is told about it fits the terminal."""
+    text, is_command = value.rstrip(), name == "command"
+    inner = highlight.command(text) if is_command else text.split("\n")
     if len(inner) == 1:
-        return [f"    {name}: {inner[0]}"]
+        line = f"{name}: {inner[0]}"
+        return [f"    {line}" if is_command else render.wrapped(line, rest=6)]
     return [f"    {name}:", *(f"      {line}" for line in inner)]
 
 

@@ -85,7 +85,7 @@ def status(*, plan: str, as_json: bool) -> None:
 
 
 def _show_status(found: PlanStatus) -> None:
-    click.echo(render.bold(f"{found.plan}: {found.goal}"))
+    click.echo(render.bold(render.wrapped(f"{found.plan}: {found.goal}", first=0, rest=2)))
     run = f"run {found.run} {found.run_status}" if found.run else "never run"
     if found.holder:
         run += f", held by {found.holder.name} since {found.holder.since}"
@@ -99,7 +99,7 @@ def _show_step_status(step: StepStatus) -> None:
     by = f" (approved by {', '.join(step.approvers)})" if step.approvers else ""
     click.echo(f"{render.mark(step.status)} {step.number} {step.id}  {step.status}{by}")
     if step.status == "waiting":
-        click.echo(render.dim(f"    needs {step.needs}"))
+        click.echo(render.dim(render.wrapped(f"needs {step.needs}", rest=6)))
     for reason in step.reasons:
         click.echo(render.reason_text(reason, "    "))
 

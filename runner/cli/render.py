@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +15,8 @@ import click
 
 from runner.core.errors import InvalidDocument, PlanlockError, Problem, Reason, Refused
 from runner.core.text import visible
+
+NARROWEST, WIDEST = 20, 100
 
 
 def plain(value: Any) -> Any:
@@ -113,13 +115,37 @@ def dim(text: str) -> str:
     return click.style(text, dim=True)
 
 
-def indented(text: str, by: int = 4) -> str:
-    return textwrap.indent(text, " " * by, lambda _: True)
+def width() -> int:
+    """How wide lines of text may be."""
+    return max(NARROWEST, min(WIDEST, shutil.get_terminal_size().columns))
 
 
-def wrapped(text: str, by: int = 4) -> str:
-    width = max(40, min(100, shutil.get_terminal_size().columns) - by)
-    return indented(textwrap.fill(text, width), by)
+def wrapped(text: str, *, first: int = 4, rest: int | None = None) -> str:
+    """Break a text, styled or not, between words; a longer word stays whole, so it can be copied.
+
+    Its first line is indented by `first`, the later ones by `rest`.
+    """
+    indent = first if rest is None else rest
+    lines, length = [" " * first], first
+    for part in re.split(r"(?<= )(?=[^ ])", text.replace("\n", " ")):
+        shown = click.unstyle(part)
+        if length + len(shown.rstrip()) > width() and length > indent:
+            lines.append(" " * indent)
+            length = indent
+        lines[-1] += part
+        length += len(shown)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def rows(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """Names and values, each value below itself where it takes several lines; no empty ones."""
+    return [wrapped(f"{name:<8} {value}", first=2, rest=11) for name, value in pairs if value]
+
+
+def cut(text: str, *, taken: int = 0) -> str:
+    """One line that fits beside what is `taken` of it; `…` says that there is more."""
+    first, room = text.split("\n", 1)[0], max(1, width() - taken)
+    return first if first == text and len(text) <= room else f"{first[: room - 1]}…"
 
 
 def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:

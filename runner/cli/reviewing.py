@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli import limits, options, render, review_screen, review_walk
+from runner.cli import limits, options, render, review_screen, review_signing, review_walk
+from runner.cli.review_signing import Outcome
 from runner.cli.review_walk import Choice, Stop, Walk
 from runner.core.errors import Refused
 
 if TYPE_CHECKING:
     from runner.project import Project
-    from runner.verbs.review import PlanReview, Verdicts, Waiting
-
-    Decisions = Sequence[tuple[PlanReview, Verdicts]]
+    from runner.verbs.review import PlanReview, Waiting
+    from runner.verbs.review_sign import Verdicts
 
 REFUSED = 4
 
@@ -37,7 +37,7 @@ def review(  # noqa: PLR0913  # one parameter per option
     reason: str,
     expires: str,
     max_usd: str,
-    max_runs: int,
+    max_runs: int | None,
     as_json: bool,
 ) -> None:
     """Walk through PLAN, or all that waits for you: approve, reject or skip each step, sign once.
@@ -45,8 +45,9 @@ def review(  # noqa: PLR0913  # one parameter per option
     Without a terminal, and with --json, it only lists what waits.
     """
     from runner.verbs import review as verb
+    from runner.verbs.review_sign import Verdicts
 
-    bounds = verb.Verdicts(reason=reason, expires=expires, max_usd=max_usd, max_runs=max_runs)
+    bounds = Verdicts(reason=reason, expires=expires, max_usd=max_usd, max_runs=max_runs or 0)
     with options.project() as project:
         found = verb.waiting(project, plan)
         if as_json:
@@ -74,17 +75,17 @@ def _say(lines: Sequence[str]) -> None:
         click.echo(line)
 
 
-def _walk(reviews: Sequence[PlanReview], bounds: Verdicts) -> Decisions:
+def _walk(reviews: Sequence[PlanReview], bounds: Verdicts) -> Sequence[Outcome]:
     """Ask until everything is decided and confirmed, or the reviewer leaves."""
     walk = review_walk.start(_stops(reviews))
     came_from: int | None = None
     while walk.wants not in {"sign", "quit"}:
         _say(review_screen.arrival(reviews, came_from, walk))
         if walk.wants == "summary":
-            _say(review_screen.summary(_decisions(reviews, walk, bounds)))
+            _say(review_signing.summary(_outcomes(reviews, walk, bounds)))
         came_from = walk.stops[min(walk.at, len(walk.stops) - 1)].plan
         walk = _next(reviews, walk)
-    return _decisions(reviews, walk, bounds) if walk.wants == "sign" else []
+    return _outcomes(reviews, walk, bounds) if walk.wants == "sign" else []
 
 
 def _stops(reviews: Sequence[PlanReview]) -> list[Stop]:
@@ -93,7 +94,7 @@ def _stops(reviews: Sequence[PlanReview]) -> list[Stop]:
             plan=number,
             step=place,
             asked=step.state == "ask",
-            asked_behind_reject=step.state in {"approved", "enough", "free"},
+            asked_behind_reject=step.state in review_screen.SETTLED,
         )
         for number, each in enumerate(reviews)
         for place, step in enumerate(each.steps)
@@ -147,13 +148,27 @@ def _key() -> str:
         return "q"
 
 
-def _decisions(reviews: Sequence[PlanReview], walk: Walk, bounds: Verdicts) -> Decisions:
-    """What was decided, for each plan about which something was."""
+def _outcomes(reviews: Sequence[PlanReview], walk: Walk, bounds: Verdicts) -> list[Outcome]:
+    """What was decided, for each plan about which something was, and what was left."""
     chosen: dict[int, list[tuple[str, Choice]]] = {}
     for stop, choice in review_walk.decided(walk):
-        name = reviews[stop.plan].steps[stop.step].view.id
-        chosen.setdefault(stop.plan, []).append((name, choice))
-    return [(reviews[plan], _verdicts(named, bounds)) for plan, named in chosen.items()]
+        chosen.setdefault(stop.plan, []).append((_name(reviews, stop), choice))
+    return [
+        Outcome(reviews[plan], _verdicts(named, bounds), list(_left(reviews, walk, plan)))
+        for plan, named in chosen.items()
+    ]
+
+
+def _left(reviews: Sequence[PlanReview], walk: Walk, plan: int) -> Iterator[str]:
+    """Steps of a plan that were asked and neither approved nor rejected."""
+    decided = [stop for stop, _ in review_walk.decided(walk)]
+    for stop in (walk.stops[number] for number in review_walk.asked(walk)):
+        if stop.plan == plan and stop not in decided:
+            yield _name(reviews, stop)
+
+
+def _name(reviews: Sequence[PlanReview], stop: Stop) -> str:
+    return reviews[stop.plan].steps[stop.step].view.id
 
 
 def _verdicts(named: Sequence[tuple[str, Choice]], bounds: Verdicts) -> Verdicts:
@@ -167,18 +182,27 @@ def _verdicts(named: Sequence[tuple[str, Choice]], bounds: Verdicts) -> Verdicts
     )
 
 
-def _sign(project: Project, decisions: Decisions) -> int:
+def _sign(project: Project, outcomes: Sequence[Outcome]) -> int:
     """Sign plan by plan; one that changed meanwhile is told, and the next one goes on."""
-    from runner.verbs import review as verb
-
-    code = 0
-    for reviewed, verdicts in decisions:
-        try:
-            for done in verb.sign(project, reviewed, verdicts):
-                _say(review_screen.signed(done))
-        except Refused as error:
-            render.error(error, as_json=False)
-            code = REFUSED
-    if not decisions:
+    results = [_sign_plan(project, outcome) for outcome in outcomes]
+    if not results:
         click.echo("Nothing was signed.")
-    return code
+    return 0 if all(results) else REFUSED
+
+
+def _sign_plan(project: Project, outcome: Outcome) -> bool:
+    """Sign what was decided about a plan; tell what is lost where that is refused."""
+    from runner.verbs import review_sign as verb
+
+    made: list[str] = []
+    told: list[str] = []
+    try:
+        for done in verb.sign(project, outcome.review, outcome.verdicts):
+            _say(review_signing.signed(done, told))
+            made.append(done.decision)
+            told += done.notes
+    except Refused as error:
+        render.error(review_signing.again(error, outcome.review.plan), as_json=False)
+        _say(review_signing.unsigned(outcome, made))
+        return False
+    return True

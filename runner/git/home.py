@@ -8,14 +8,15 @@ that nothing moves backwards; every write is pushed first, all refs or none (git
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
 from runner.core.errors import AuthorityRefused, BranchBusy, GitError, NotGoverned
 from runner.core.run import plan_branch, run_branch
 from runner.git import checkouts, command, history, refs
+from runner.git.home_rewritten import PLANS, RUNS, Rewritten, refusal
 from runner.git.refs import Move
 
 # A repository's configuration may name other programs for a remote of this very URL.
@@ -34,11 +35,15 @@ FILE_URL = "file://"
 
 @dataclass(frozen=True, kw_only=True)
 class Home:
-    """`url` None means this repository; `trusted_ref` is a full ref name in the home."""
+    """`url` None means this repository; `trusted_ref` is a full ref name in the home.
+
+    `gone` are plans whose branch the home was found not to have; its copy here is history.
+    """
 
     git_dir: Path
     url: str | None
     trusted_ref: str
+    gone: set[str] = field(default_factory=set, init=False, compare=False, repr=False)
 
     def local_name(self, ref: str) -> str:
         """Where a ref that people write lies in this repository once it is fetched."""
@@ -48,14 +53,16 @@ class Home:
         """Bring here what the home has; raises AuthorityRefused where something moved backwards."""
         if self.url is None:
             return
-        specs = [f"{self.trusted_ref}:{self.local_name(self.trusted_ref)}"]
+        there = self._listed(plan) if plan is not None else []
+        self._fetch({ref: self._kept_at(ref) for ref in [self.trusted_ref, *there]})
         if plan is not None:
-            there = self._listed(plan)
-            specs += [
-                f"{ref}:{self.local_name(ref) if ref == plan_branch(plan) else ref}"
-                for ref in there
-            ]
-        self._fetch(specs)
+            self.gone.discard(plan)
+            if plan_branch(plan) not in there:
+                self._note_gone(plan)
+
+    def _kept_at(self, ref: str) -> str:
+        written_by_people = ref == self.trusted_ref or ref.startswith(PLANS)
+        return self.local_name(ref) if written_by_people else ref
 
     def _listed(self, plan: str) -> list[str]:
         branch = plan_branch(plan)
@@ -64,24 +71,61 @@ class Home:
             f"refs/planlock/leases/{plan}/",
             f"refs/tags/planlock-run/{plan}/",
         )
-        patterns = [branch, *(f"{folder}*" for folder in folders)]
-        lines = list_remote(str(self.url), "--refs", patterns=patterns)
-        names = [line.split("\t")[1] for line in lines if "\t" in line]
+        names = self._commits([branch, *(f"{folder}*" for folder in folders)])
         # A pattern also matches the tail of a name (git-ls-remote(1)).
         return [name for name in names if name == branch or name.startswith(folders)]
 
-    def _fetch(self, specs: Sequence[str]) -> None:
+    def _commits(self, patterns: Sequence[str]) -> dict[str, str]:
+        lines = list_remote(str(self.url), "--refs", patterns=patterns)
+        pairs = (line.split("\t") for line in lines if "\t" in line)
+        return {name: oid for oid, name in pairs}
+
+    def _fetch(self, places: Mapping[str, str]) -> None:
+        specs = [f"{ref}:{local}" for ref, local in places.items()]
         done = command.attempt(
             [*FETCH, UPLOAD_PACK, "--", *self._target(specs)],
             git_dir=self.git_dir,
         )
+        if done.returncode == 0:
+            return
         said = done.stderr.decode(errors="replace").strip()
-        if done.returncode != 0 and "non-fast-forward" in said:
-            message = f"fetching {self.url}: a branch moved backwards: {said}"
-            hint = "somebody rewrote it; compare it with what you know before you go on"
-            raise AuthorityRefused(message, hint=hint)
-        if done.returncode != 0:
-            raise GitError(f"fetching {self.url}: {said}", hint=_reach(str(self.url)))
+        if "[rejected]" in said:
+            self._check_forward(places)
+        raise GitError(f"fetching {self.url}: {said}", hint=_reach(str(self.url)))
+
+    def _check_forward(self, places: Mapping[str, str]) -> None:
+        """Raise AuthorityRefused for the first ref that no longer descends from what is here."""
+        there = self._commits(list(places))
+        for ref, local in places.items():
+            old, new = refs.read(self.git_dir, local), there.get(ref)
+            if old and new and not history.is_ancestor(self.git_dir, old, new):
+                raise self._rewritten(ref, old, new)
+
+    def _rewritten(self, ref: str, old: str, new: str) -> AuthorityRefused:
+        """Name whatever here remembers the ref as it was, so that one hint is enough."""
+        known = {each: refs.read(self.git_dir, each) for each in self._memory(ref)}
+        kept = {
+            each: oid
+            for each, oid in known.items()
+            if oid and not history.is_ancestor(self.git_dir, oid, new)
+        }
+        found = Rewritten(ref=ref, old=old, new=new, url=self.url, kept=kept)
+        trusted = refs.read(self.git_dir, self.local_name(self.trusted_ref))
+        return refusal(self.git_dir, found, trusted=trusted)
+
+    def _note_gone(self, plan: str) -> None:
+        """Let the branch's copy not pass for the branch; what it had counts as seen."""
+        self.gone.add(plan)
+        ref = plan_branch(plan)
+        last, seen = (refs.read(self.git_dir, each) for each in self._memory(ref))
+        if last and not (seen and history.is_ancestor(self.git_dir, last, seen)):
+            self._never_backwards(last, ref)
+
+    def _memory(self, ref: str) -> list[str]:
+        """The refs here that remember a ref of the home: its copy, and how far it was seen."""
+        copy = [self._kept_at(ref)] if self.url else []
+        seen = _seen(ref, self.trusted_ref)
+        return [*copy, seen] if seen else copy
 
     def _target(self, specs: Sequence[str]) -> list[str]:
         return [str(self.url), *specs]
@@ -92,15 +136,17 @@ class Home:
         if commit is None:
             message = f"reading the trusted ref {self.trusted_ref}: it has no commit"
             raise NotGoverned(message, hint="planlock init, then commit plans/")
-        self._never_backwards(f"{SEEN}/trusted", commit, self.trusted_ref)
+        self._never_backwards(commit, self.trusted_ref)
         return commit
 
     def plan_tip(self, plan: str) -> str | None:
         """The tip of the plan branch; refused where it moved other than forward."""
+        if plan in self.gone:
+            return None
         ref = plan_branch(plan)
         commit = refs.read(self.git_dir, self.local_name(ref))
         if commit is not None:
-            self._never_backwards(f"{SEEN}/plan/{plan}", commit, ref)
+            self._never_backwards(commit, ref)
         return commit
 
     def run_tip(self, plan: str, run: int) -> str | None:
@@ -108,17 +154,16 @@ class Home:
         ref = run_branch(plan, run)
         commit = refs.read(self.git_dir, ref)
         if commit is not None:
-            self._never_backwards(f"{SEEN}/run/{plan}/{run}", commit, ref)
+            self._never_backwards(commit, ref)
         return commit
 
-    def _never_backwards(self, seen_ref: str, commit: str, ref: str) -> None:
+    def _never_backwards(self, commit: str, ref: str) -> None:
+        seen_ref = _seen(ref, self.trusted_ref)
         seen = refs.read(self.git_dir, seen_ref)
         if seen == commit:
             return
         if seen and not history.is_ancestor(self.git_dir, seen, commit):
-            message = f"{ref} moved other than forward: from {seen[:12]} to {commit[:12]}"
-            hint = f"if this is meant: git update-ref -d {seen_ref} {seen}"
-            raise AuthorityRefused(message, hint=hint)
+            raise self._rewritten(ref, seen, commit)
         try:
             refs.move(self.git_dir, [Move(ref=seen_ref, old=seen, new=commit)], reason=f"saw {ref}")
         except BranchBusy:
@@ -142,6 +187,16 @@ class Home:
             raise BranchBusy(f"pushing to {self.url}: another runner was first", hint="try again")
         if done.returncode != 0:
             raise GitError(f"pushing to {self.url}: {said}", hint=_reach(str(self.url)))
+
+
+def _seen(ref: str, trusted_ref: str) -> str:
+    """Where this repository notes how far it has seen a ref; empty for one that it need not."""
+    if ref == trusted_ref:
+        return f"{SEEN}/trusted"
+    for start, kind in ((PLANS, "plan"), (RUNS, "run")):
+        if ref.startswith(start):
+            return f"{SEEN}/{kind}/{ref.removeprefix(start)}"
+    return ""
 
 
 def resolve(url: str, *, git_dir: Path, top: Path | None) -> str:

@@ -33,7 +33,10 @@ __all__ = ["CODES", "AuditReport", "Finding", "audit"]
 
 @dataclass(frozen=True, kw_only=True)
 class AuditReport:
-    """What was found; `notes` are facts for a reader, not faults. Counts are of records read."""
+    """What was found; `notes` are facts for a reader, not faults. Counts are of records read.
+
+    `trusted_as` says how `trusted` is known here: empty where this repository arbitrates itself.
+    """
 
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
@@ -41,14 +44,17 @@ class AuditReport:
     steps: int
     approvals: int
     trusted: str
+    trusted_as: str
     authority_changes: tuple[AuthorityChange, ...]
 
 
 def audit(project: Project) -> AuditReport:
     """Judge everything that this clone has; raises AuthorityRefused, NotGoverned."""
-    project.stay_offline()
+    offline = project.stay_offline()
     trusted = project.authority()
     found = Findings()
+    for note in offline.notes:
+        found.note(note)
     past = audit_past.read(project, trusted, found)
     ballots = Ballots(past)
     audit_records.check(past)
@@ -67,6 +73,7 @@ def audit(project: Project) -> AuditReport:
         steps=sum(1 for run in known.values() for each in run.records if each.record.step),
         approvals=len(ballots.by_digest),
         trusted=str(trusted),
+        trusted_as=offline.label,
         authority_changes=changes,
     )
 

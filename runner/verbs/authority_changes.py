@@ -1,4 +1,4 @@
-"""Every change of policy and keys on the trusted branch: what changed, and who approved it."""
+"""Every change of policy and keys on the trusted branch: what changed, and who signed it."""
 
 from __future__ import annotations
 
@@ -16,50 +16,45 @@ from runner.git.sshsig import BadSignature, Signed
 from runner.verbs.audit_authority import pair
 from runner.verbs.audit_past import Past
 from runner.verbs.authority_changes_files import Moment, policy_file, signers_file
+from runner.verbs.authority_changes_people import (
+    NO_PERSON,
+    CommitSigner,
+    account,
+    is_one_alone,
+    people,
+)
 
 NAMES = {POLICY_PATH: "policy", SIGNERS_PATH: "keys"}
 SSH = b"-----BEGIN SSH SIGNATURE-----"
-NO_PERSON = ", no person of the policy before it"
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 Contents = tuple[bytes | None, bytes | None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CommitSigner:
-    """Who signed a commit: None where nobody did whom the keys before the change know.
-
-    `revoked` says why the keys of today would not count it, where they still list the key.
-    """
-
-    commit: str
-    signer: str | None
-    signature: str
-    revoked: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AuthorityChange:
     """A commit of the trusted branch's own line; `merged` are those that it brought in.
 
-    `date` is as the commit says. `approved_by` are people of the policy before it, proved by
-    the keys before it; where a commit sets both up, there is nobody who could have been.
-    `doubtful` asks for a look: nobody approved it, or with a key that was revoked later on.
+    `date` is as the commit says. `stood_by` are the people of the policy before it who signed
+    it or what it merged, proved by the keys before it; where a commit sets both up, there is
+    nobody who could have. `doubtful` asks for a look: none of them signed the commit itself, or
+    with a key that was revoked later on. `alone`: it loosens, and some of it only one stands by.
     """
 
     commit: str
     date: str
-    signer: str | None
+    signed_by: str | None
     signature: str
-    approved_by: tuple[str, ...]
-    approval: str
+    stood_by: tuple[str, ...]
+    account: str
     set_up: bool
     doubtful: bool
+    alone: bool
     merged: tuple[CommitSigner, ...]
     changes: tuple[Difference, ...]
 
 
 def read(past: Past) -> tuple[AuthorityChange, ...]:
-    """Give every change, newest first; one that nobody approved is noted besides."""
+    """Give every change, newest first; what nobody is proved to stand by is noted besides."""
     line = _Line(past)
     found: list[AuthorityChange] = []
     for oid in reversed(past.line):
@@ -68,14 +63,18 @@ def read(past: Past) -> tuple[AuthorityChange, ...]:
                 found += line.changes(past.commit(oid))
     found.reverse()
     for change in found:
-        if change.doubtful:
+        if change.doubtful or change.alone:
             past.found.note(_warning(change))
     return tuple(found)
 
 
 def _warning(change: AuthorityChange) -> str:
     word = "loosened" if any(each.loosens for each in change.changes) else "changed"
-    return f"policy or keys {word} in {change.commit[:12]}, {change.approval}"
+    text = f"policy or keys {word} in {change.commit[:12]}, {change.account}"
+    if change.doubtful:
+        return text
+    part = " some of it" if len(change.stood_by) > 1 else " it"
+    return f"{text}: loosens, and only {change.signed_by} stands behind{part}"
 
 
 class _Line:
@@ -106,20 +105,22 @@ class _Line:
         at = self.latest = max(self.latest, _when(commit) or LONG_AGO)
         signed = self._signer(commit, keys, at)
         merged = tuple(self._signer(each, keys, at) for each in self._brought(commit))
-        approved = () if set_up else self._people(signed)
+        mixed = tuple(self._merge(commit, before, after))
         names = [name for name, a, b in zip(NAMES.values(), before, after, strict=True) if a != b]
-        how = _set_up(commit, signed, names) if set_up else self._approval(signed)
+        changes = (*self._steps(commit, before, after), *mixed)
+        few = bool(mixed) or is_one_alone(signed, merged)
         return AuthorityChange(
             commit=commit.oid,
             date=time_text(when) if (when := _when(commit)) else "",
-            signer=signed.signer,
+            signed_by=signed.signed_by,
             signature=signed.signature,
-            approved_by=approved,
-            approval=how,
+            stood_by=() if set_up else people(signed, merged),
+            account=_set_up(commit, signed, names) if set_up else account(signed, merged),
             set_up=set_up,
-            doubtful=bool(signed.revoked) or not (approved or set_up),
+            doubtful=bool(signed.revoked) or not (signed.person or set_up),
+            alone=not set_up and few and any(each.loosens for each in changes),
             merged=merged,
-            changes=(*self._steps(commit, before, after), *self._merge(commit, before, after)),
+            changes=changes,
         )
 
     def _steps(self, commit: Commit, before: Contents, after: Contents) -> Iterator[Difference]:
@@ -135,19 +136,6 @@ class _Line:
             if sides and after[number] not in known:
                 yield Difference(what=f"{path} is as in none of the commits that were merged")
 
-    def _people(self, signed: CommitSigner) -> tuple[str, ...]:
-        policy = self.policy.last
-        known = signed.signer and policy and policy.person(signed.signer)
-        return (known.principal,) if known else ()
-
-    def _approval(self, signed: CommitSigner) -> str:
-        if self._people(signed):
-            revoked = f", which the keys of today do not count: {signed.revoked}"
-            return f"approved by {signed.signer}{revoked if signed.revoked else ''}"
-        if signed.signer is None:
-            return f"approved by nobody that the keys before it know: {signed.signature}"
-        return f"approved by nobody: {signed.signature}"
-
     def _signer(self, commit: Commit, keys: AllowedSigners | None, at: datetime) -> CommitSigner:
         """By the keys that counted before the change: nobody lets themselves in.
 
@@ -156,20 +144,21 @@ class _Line:
         """
         signed = _verified(commit)
         if isinstance(signed, str):
-            return CommitSigner(commit=commit.oid, signer=None, signature=signed)
+            return CommitSigner(commit=commit.oid, signed_by=None, signature=signed)
         if keys is None:
             how = f"signed by {signed}, and no keys before it can be read"
-            return CommitSigner(commit=commit.oid, signer=None, signature=how)
+            return CommitSigner(commit=commit.oid, signed_by=None, signature=how)
         who = keys.find(signed, namespace="git", at=at)
         if who.principal is None:
             how = f"signed, not counted: {who.reason}"
-            return CommitSigner(commit=commit.oid, signer=None, signature=how)
+            return CommitSigner(commit=commit.oid, signed_by=None, signature=how)
         policy = self.policy.last
-        known = policy is None or policy.person(who.principal) is not None
+        person = policy.person(who.principal) if policy else None
         return CommitSigner(
             commit=commit.oid,
-            signer=who.principal,
-            signature=f"signed by {who.principal}{'' if known else NO_PERSON}",
+            signed_by=who.principal,
+            signature=f"signed by {who.principal}{NO_PERSON if policy and not person else ''}",
+            person=person.principal if person else None,
             revoked=self._revoked(signed, at),
         )
 
@@ -215,8 +204,8 @@ def _verified(commit: Commit) -> Signed | str:
 
 def _set_up(commit: Commit, signed: CommitSigner, names: Iterable[str]) -> str:
     what = f"{' and '.join(names)} set up by"
-    if signed.signer:
-        return f"{what} {signed.signer}, with a key that the commit itself lists"
+    if signed.signed_by:
+        return f"{what} {signed.signed_by}, with a key that the commit itself lists"
     claimed = commit.committer.rpartition("> ")[0] + ">"
     return f"{what} {claimed}, by name only: {signed.signature}"
 

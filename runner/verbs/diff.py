@@ -14,7 +14,7 @@ from runner.core.policy import Policy
 from runner.core.text import visible
 from runner.project import Authority, Project
 from runner.verbs import diff_steps, diff_versions, evidence, show
-from runner.verbs.diff_steps import StepChange
+from runner.verbs.diff_steps import Standing, StepChange
 from runner.verbs.diff_versions import Approved
 from runner.verbs.evidence import Evidence, PlanAt
 from runner.verbs.review_outlook import Outlook, objections, outlook, own
@@ -90,7 +90,7 @@ def _since_version(project: Project, plan: PlanAt, view: PlanView, since: str) -
         raise NotFound(message, hint=f"planlock show {plan.id}")
     pairs = zip(then.plan.steps, then.digests, strict=True)
     read = {step.id: frozenset({digest}) for step, digest in pairs}
-    return _compare(project, plan, view, then, given=None, read=read, counting=frozenset())
+    return _compare(project, plan, view, then, given=None, read=read, standing={})
 
 
 def last_approval(project: Project, view: PlanView, stand: Outlook, who: str) -> PlanDiff | None:
@@ -103,12 +103,12 @@ def last_approval(project: Project, view: PlanView, stand: Outlook, who: str) ->
     if not votes:
         return None
     read, plan = _covered(votes), stand.found.plan
-    given, counting = _given(project, stand, votes[-1]), _counting(stand, votes)
+    given, standing = _given(project, stand, votes[-1]), _standing(stand, votes)
     then = diff_versions.fitting(project, stand.found, votes[-1])
     if then is None:
-        steps = diff_steps.by_digest(view, read, counting)
+        steps = diff_steps.by_digest(view, read, standing)
         return _plan_diff(plan, "", given=given, steps=tuple(steps))
-    return _compare(project, plan, view, then, given=given, read=read, counting=counting)
+    return _compare(project, plan, view, then, given=given, read=read, standing=standing)
 
 
 def _covered(votes: Sequence[Vote]) -> dict[str, frozenset[str]]:
@@ -120,11 +120,16 @@ def _covered(votes: Sequence[Vote]) -> dict[str, frozenset[str]]:
     return found
 
 
-def _counting(stand: Outlook, votes: Sequence[Vote]) -> frozenset[str]:
-    """Steps for which one of the approvals counts now."""
-    return frozenset(
-        each.step.id for each in stand.steps if not all(objections(each, vote) for vote in votes)
-    )
+def _standing(stand: Outlook, votes: Sequence[Vote]) -> Standing:
+    """How the approvals stand that name what a step is now."""
+    found: dict[str, tuple[Reason, ...]] = {}
+    for step in stand.steps:
+        name = step.step.id
+        alike = [vote for vote in votes if vote.record.steps.get(name) == step.digest]
+        if alike:
+            against = [objections(step, vote) for vote in alike]
+            found[name] = against[-1] if all(against) else ()
+    return found
 
 
 def _given(project: Project, stand: Outlook, vote: Vote) -> Given:
@@ -166,10 +171,10 @@ def _compare(  # noqa: PLR0913  # a comparison has two sides, a reader and what 
     *,
     given: Given | None,
     read: Approved,
-    counting: frozenset[str],
+    standing: Standing,
 ) -> PlanDiff:
     steps = diff_steps.compare(
-        project.store, then, plan.file, view=view, approved=read, counting=counting
+        project.store, then, plan.file, view=view, approved=read, standing=standing
     )
     return _plan_diff(
         plan,

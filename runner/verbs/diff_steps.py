@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.core import plan_diff
+from runner.core.errors import Reason
 from runner.core.plan import PlanFile
 from runner.core.plan_diff import FieldChange, Pair, State
 from runner.core.text import visible
@@ -17,14 +18,17 @@ from runner.verbs.show import PlanView, StepView, base_tree
 # What a step does to a file is told by the file that comes of it.
 CONTENT = frozenset({"input.new_content", "input.edits", "input.delete"})
 TO_READ = frozenset({"changed", "added", "not_approved", "unknown"})
+# By step: why the last approval of what it is now does not count; nothing where one counts.
+Standing = Mapping[str, tuple[Reason, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepChange:
     """One step then and now; places count from 1, and are 0 where it is not.
 
-    `stands` tells whether the person's approval of it counts. `diff` goes from the file as the
-    step left it then to as it leaves it now. `view` has the whole step where it is to be read.
+    `stands` tells whether the person's approval of it counts, `lapse` why one of this very
+    content does not. `diff` goes from the file as the step left it then to as it leaves it now.
+    `view` has the whole step where it is to be read.
     """
 
     number: int
@@ -34,6 +38,7 @@ class StepChange:
     line: str
     state: State
     stands: bool
+    lapse: tuple[Reason, ...] = ()
     fields: tuple[FieldChange, ...] = ()
     path: str = ""
     diff: tuple[str, ...] = ()
@@ -42,7 +47,7 @@ class StepChange:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Both versions with their edits played; `counting` names steps whose approval counts."""
+    """Both versions with their edits played, and which approvals of now count."""
 
     then: PlanFile
     now: PlanFile
@@ -50,7 +55,7 @@ class Comparison:
     new: Sequence[StepPreview]
     view: PlanView
     approved: Approved
-    counting: frozenset[str]
+    standing: Standing
 
 
 def compare(  # noqa: PLR0913  # a comparison has two sides, a reader and what they approved
@@ -60,7 +65,7 @@ def compare(  # noqa: PLR0913  # a comparison has two sides, a reader and what t
     *,
     view: PlanView,
     approved: Approved,
-    counting: frozenset[str],
+    standing: Standing,
 ) -> tuple[StepChange, ...]:
     """Tell of every step, in the order of now, how it stands."""
     sides = Comparison(
@@ -70,7 +75,7 @@ def compare(  # noqa: PLR0913  # a comparison has two sides, a reader and what t
         new=simulate(store, base_tree(store, now.plan), now.plan),
         view=view,
         approved=approved,
-        counting=counting,
+        standing=standing,
     )
     return tuple(_change(sides, pair) for pair in plan_diff.pairs(then.plan, now.plan))
 
@@ -88,7 +93,8 @@ def _change(sides: Comparison, pair: Pair) -> StepChange:
         step_type=step.step_type,
         line=step.line,
         state=state,
-        stands=step.id in sides.counting,
+        stands=sides.standing.get(step.id) == (),
+        lapse=sides.standing.get(step.id, ()),
         fields=tuple(_fields(sides, pair, told=bool(diff))) if state == "changed" else (),
         path=step.path,
         diff=diff,
@@ -131,7 +137,7 @@ def _result_diff(sides: Comparison, pair: Pair) -> tuple[str, ...]:
     return tuple(unified_diff(new.path, old.after, new.after))
 
 
-def by_digest(view: PlanView, approved: Approved, counting: frozenset[str]) -> Iterator[StepChange]:
+def by_digest(view: PlanView, approved: Approved, standing: Standing) -> Iterator[StepChange]:
     """What can be said where the version that was approved is not here."""
     for step in view.steps:
         known = step.digest in approved.get(step.id, ())
@@ -142,7 +148,8 @@ def by_digest(view: PlanView, approved: Approved, counting: frozenset[str]) -> I
             step_type=step.step_type,
             line=step.line,
             state="unchanged" if known else "unknown",
-            stands=step.id in counting,
+            stands=standing.get(step.id) == (),
+            lapse=standing.get(step.id, ()),
             path=step.path,
             view=None if known else step,
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from difflib import SequenceMatcher
 from functools import lru_cache
 
 from runner import schemas
@@ -16,6 +17,7 @@ from runner.core.documents import Document
 from runner.core.errors import InvalidDocument, NotFound, Reason
 from runner.core.gate import Provenance, Question, SoFar
 from runner.core.plan import PlanFile
+from runner.core.policy import PLANS_FOLDER
 from runner.core.run import RunFile, plan_branch, plan_folder
 from runner.git import history, refs, sshsig
 from runner.git.home import SEEN
@@ -25,8 +27,10 @@ from runner.project import Authority, Project
 from runner.verbs import runs, votes
 from runner.verbs.votes import NO_VOTES, Places
 
+_PLAN_ID = re.compile(r"[a-z0-9-]+")
 # A ULID (runner/core/ids.py), as `approve` names its records.
 _APPROVAL_FILE = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}\.yaml(\.sig)?")
+MOST_PLANS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +96,36 @@ def _plan_hint(project: Project, plan: str) -> str:
     root = project.repository.work_tree
     if root is not None and (root / plan_path(plan)).is_file():
         return f"planlock propose {plan}"
-    known = _branches(project)
-    return f"plans here: {', '.join(known)}" if known else "planlock new GOAL"
+    known = sorted(_other_plans(project, plan), key=lambda name: (-_likeness(plan, name), name))
+    if not known:
+        return "planlock new GOAL"
+    more = f", … {len(known) - MOST_PLANS} more" if len(known) > MOST_PLANS else ""
+    return f"plans here: {', '.join(known[:MOST_PLANS])}{more}"
+
+
+def _likeness(one: str, other: str) -> float:
+    return SequenceMatcher(a=one, b=other).ratio()
+
+
+def _other_plans(project: Project, plan: str) -> set[str]:
+    """Ids of the other plans that this repository has or has heard of, without asking the home."""
+    home, here = project.home, plan_branch("")
+    places = (
+        here,
+        home.local_name(here),
+        f"refs/remotes/origin/{here.removeprefix('refs/heads/')}",
+    )
+    names = {
+        ref.removeprefix(place)
+        for place in places[: 3 if home.url else 1]
+        for ref in refs.under(project.git_dir, place)
+    }
+    trusted = refs.read(project.git_dir, home.local_name(home.trusted_ref))
+    folder = trusted and project.store.entry(project.store.commit(trusted).tree, PLANS_FOLDER)
+    if folder and folder.mode == FOLDER:
+        entries = project.store.tree(folder.oid)
+        names |= {name for name, entry in entries.items() if entry.mode == FOLDER}
+    return {name for name in names if name != plan and _PLAN_ID.fullmatch(name)}
 
 
 def plan_at(store: ObjectStore, commit: str, plan: str, *, on_branch: bool) -> PlanAt | None:

@@ -1,20 +1,19 @@
-"""`review`: what waits for the caller, one plan opened for reading, and the verdicts signed."""
+"""`review`: what waits for the caller, and one plan opened for reading."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from runner.core import gate
+from runner.core import approval, gate
 from runner.core.approval import NAMESPACE
 from runner.core.errors import PlanlockError, Reason, Refused
 from runner.core.gate import Answer
+from runner.core.rules import Requirement, judge_step
 from runner.core.text import visible
 from runner.project import Project
-from runner.verbs import diff, evidence, review_plans, show
-from runner.verbs.decide import decide
-from runner.verbs.decision_record import Decided, Wish
+from runner.verbs import diff, review_plans, show
 from runner.verbs.diff import PlanDiff
 from runner.verbs.diff_steps import StepChange
 from runner.verbs.evidence import PlanAt
@@ -31,6 +30,7 @@ from runner.verbs.review_outlook import (
 from runner.verbs.show import PlanView, StepView
 from runner.verbs.whoami import objections as objections_to_key
 
+EXPIRED = "approval_expired"
 State = Literal["ask", "approved", "enough", "free", "rejected", "done", "barred"]
 
 
@@ -59,12 +59,18 @@ class Waiting:
 
 @dataclass(frozen=True, kw_only=True)
 class StepReview:
-    """A step, how it stands for the caller and why, and what changed since they approved it."""
+    """A step, how it stands for the caller and why, and what changed since they approved it.
+
+    `known` says that only time or a change ended what the caller said last, an approval.
+    `free` says that the policy asks for no approval of the step itself.
+    """
 
     view: StepView
     state: State
     note: str
     change: StepChange | None
+    known: bool
+    free: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,22 +92,9 @@ class PlanReview:
     steps: tuple[StepReview, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdicts:
-    """What the caller decided about a plan's steps, and within which limits."""
-
-    approve: tuple[str, ...] = ()
-    reject: tuple[str, ...] = ()
-    reason: str = ""
-    objection: str = ""
-    expires: str = ""
-    max_usd: str = ""
-    max_runs: int = 0
-
-
 def waiting(project: Project, plan_id: str = "") -> Waiting:
     """List the plans that wait for an approval of the caller, or of others; or look at one."""
-    plans = {plan_id: _one(project, plan_id)} if plan_id else review_plans.find(project)
+    plans = {plan_id: review_plans.one(project, plan_id)} if plan_id else review_plans.find(project)
     person = _caller(project)
     found = [_waiting(project, name, plan, person) for name, plan in plans.items()]
     return Waiting(
@@ -110,11 +103,6 @@ def waiting(project: Project, plan_id: str = "") -> Waiting:
         mine=tuple(each for each in found if each.steps),
         others=tuple(each for each in found if each.missing and not each.steps),
     )
-
-
-def _one(project: Project, plan_id: str) -> PlanAt:
-    project.home.fetch(plan_id)
-    return evidence.find_plan(project, plan_id)
 
 
 def _caller(project: Project) -> Person:
@@ -169,7 +157,7 @@ def _grounds(step: StepOutlook) -> list[str]:
 
 def open_plan(project: Project, plan_id: str) -> PlanReview:
     """Read a plan with all that the caller needs to decide about it."""
-    plan, person = _one(project, plan_id), _caller(project)
+    plan, person = review_plans.one(project, plan_id), _caller(project)
     view, stand = show.render(project, plan), outlook(project, plan)
     since = diff.last_approval(project, view, stand, person.name)
     policy = stand.found.authority.policy_file
@@ -190,10 +178,37 @@ def _steps(
     stand: Outlook, person: Person, view: PlanView, since: PlanDiff | None
 ) -> Iterator[StepReview]:
     changes = {each.number: each for each in since.steps} if since else {}
+    policy = stand.found.authority.policy
     for shown, step in zip(view.steps, stand.steps, strict=True):
         state = _state(stand, step, person)
-        note = visible(_note(step, state, person))
-        yield StepReview(view=shown, state=state, note=note, change=changes.get(shown.number))
+        change = changes.get(shown.number)
+        yield StepReview(
+            view=shown,
+            state=state,
+            note=visible(_note(step, state, person)),
+            change=change,
+            known=change is not None and _is_known(stand, step, change.lapse, person),
+            free=not _asks(judge_step(policy, step.step).requirements),
+        )
+
+
+def _is_known(stand: Outlook, step: StepOutlook, lapse: Collection[Reason], person: Person) -> bool:
+    """Whether the person need not read again what they approved.
+
+    They must where they took it back, or where what it may do, or runs without, is new.
+    """
+    question, name = step.question, step.step.id
+    in_force = approval.standing(question.votes, gate.context_of(question))
+    if any(
+        vote.record.decision != "approve" and name in vote.record.steps
+        for vote in own(in_force, question, person.name)
+    ):
+        return False
+    said = own(stand.found.votes, question, person.name)
+    last = [each.record for each in said if name in each.record.steps][-1:]
+    execution = stand.found.authority.policy_file.execution
+    alike = all(each.execution == execution for each in last)
+    return alike and all(each.code == EXPIRED for each in lapse)
 
 
 def _state(stand: Outlook, step: StepOutlook, person: Person) -> State:
@@ -208,8 +223,11 @@ def _state(stand: Outlook, step: StepOutlook, person: Person) -> State:
         return "approved"
     if step.decision.answer is Answer.REFUSED:
         return "barred"
-    asked = any(each.approvals for each in step.decision.requirements)
-    return "enough" if asked else "free"
+    return "enough" if _asks(step.decision.requirements) else "free"
+
+
+def _asks(requirements: Iterable[Requirement]) -> bool:
+    return any(each.approvals for each in requirements)
 
 
 def _note(step: StepOutlook, state: State, person: Person) -> str:
@@ -225,47 +243,3 @@ def _note(step: StepOutlook, state: State, person: Person) -> str:
         if person.name in excluded
         else "; ".join(_grounds(step)),
     }.get(state, "; ".join(each.message for each in step.decision.reasons))
-
-
-def sign(project: Project, reviewed: PlanReview, verdicts: Verdicts) -> Iterator[Decided]:
-    """Sign what was decided: the rejection first, so that the approval knows of it.
-
-    Raises Refused where the plan, or what counts for it, is not what was shown any more.
-    """
-    _check_unchanged(project, reviewed)
-    if verdicts.reject:
-        wish = Wish(
-            decision="reject",
-            steps=verdicts.reject,
-            reason=verdicts.objection,
-            digest=reviewed.digest,
-        )
-        yield decide(project, reviewed.plan, wish)
-    if verdicts.approve:
-        wish = Wish(
-            decision="approve",
-            steps=verdicts.approve,
-            reason=verdicts.reason,
-            expires=verdicts.expires,
-            max_usd=verdicts.max_usd,
-            max_runs=verdicts.max_runs,
-            digest=reviewed.digest,
-        )
-        yield decide(project, reviewed.plan, wish)
-
-
-def _check_unchanged(project: Project, reviewed: PlanReview) -> None:
-    """Refuse where an approval would say more than the reviewer knows; `decide` sees to the plan."""
-    plan = _one(project, reviewed.plan)
-    if plan.file.digest != reviewed.digest:
-        return
-    now = outlook(project, plan)
-    skips = set(now.skipped) ^ set(reviewed.skipped)
-    texts = [f"whether these are left out: {', '.join(sorted(skips))}"] if skips else []
-    if now.found.authority.policy_file.execution != reviewed.execution:
-        texts.append("the policy's sandbox or plugins")
-    if texts:
-        fix = f"look at it again: planlock review {reviewed.plan}"
-        message = f"since you looked, this changed: {'; '.join(texts)}"
-        reason = Reason(code="review_outdated", message=message, fix=fix)
-        raise Refused(f"plan {reviewed.plan} is not as it was reviewed", reasons=(reason,))

@@ -74,3 +74,9 @@ def _in_home(url: str) -> Iterator[Branch]:
         oid, _, ref = line.partition("\t")
         if match := REF.match(ref):
             yield Branch(plan=match["plan"] or match["run_of"], ref=ref, oid=oid)
+
+
+def one(project: Project, plan_id: str) -> PlanAt:
+    """Read one plan as it is now; raises NotFound, Refused or InvalidDocument."""
+    project.home.fetch(plan_id)
+    return evidence.find_plan(project, plan_id)

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from runner import schemas
-from runner.core import risks, validation
+from runner.core import demands, risks, validation
 from runner.core.errors import KeyNotFound, NotFound, NotGoverned
-from runner.core.plan import Plan, PlanFile, Step
+from runner.core.plan import Plan, PlanFile
 from runner.core.policy import Policy
 from runner.core.risks import Risk
-from runner.core.rules import Verdict, judge_step
+from runner.core.rules import judge_step
 from runner.core.text import hidden_characters, visible
 from runner.git.objects import ObjectStore
 from runner.project import Project
@@ -168,7 +168,7 @@ def _view(
         details=tuple((key, visible(value)) for key, value in _details(item, policy)),
         path=visible(str(preview.path)) if preview.path else "",
         diff=tuple(diff),
-        needs=needs(step, policy) if policy else "unknown: no policy found",
+        needs=demands.summary(judge_step(policy, step)) if policy else "unknown: no policy found",
         risks=risks.of(step),
         warnings=tuple(_warnings(item, has_base=has_base)),
     )
@@ -183,25 +183,6 @@ def _details(item: StepPreview, policy: Policy | None) -> list[tuple[str, str]]:
     return [
         (key, value + more if key == MAY_READ else value) for key, value in item.preview.details
     ]
-
-
-def needs(step: Step, policy: Policy) -> str:
-    """Say in one line what the policy asks of a step."""
-    return needs_text(judge_step(policy, step))
-
-
-def needs_text(verdict: Verdict) -> str:
-    if verdict.denied:
-        return "denied: " + "; ".join(verdict.denied)
-    asked = [each for each in verdict.requirements if each.approvals]
-    if not asked:
-        return "no approval"
-    parts = []
-    for each in asked:
-        kind = " or ".join(each.roles) or "person"
-        plural = "s" if each.approvals > 1 else ""
-        parts.append(f"{each.approvals} approval{plural} by a {kind} ({each.rule})")
-    return " and ".join(parts)
 
 
 def _warnings(item: StepPreview, *, has_base: bool) -> list[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from runner.core import demands
 from runner.core.errors import Reason, Refused
 from runner.core.gate import Answer, Decision, Question, decide
 from runner.core.plan import Step
+from runner.core.rules import judge_step
 from runner.core.run import Record, RunFile, lease_ref, run_status, statuses
 from runner.core.values import parse_time, time_text
 from runner.git import leases, refs
@@ -16,7 +18,6 @@ from runner.project import Project
 from runner.steps import registry
 from runner.verbs import evidence, holder, runs
 from runner.verbs.evidence import Evidence, PlanAt
-from runner.verbs.show import needs
 
 UNDONE = frozenset({"failed", "interrupted"})
 UNTOLD = {
@@ -157,7 +158,7 @@ def _steps(
                 id=step.id,
                 step_type=step.step_type,
                 status=state,
-                needs=needs(step, found.authority.policy),
+                needs=demands.summary(judge_step(found.authority.policy, step)),
                 approvers=_approvers(run, step.id, decision),
                 reasons=_reasons(
                     found.plan.id, state, run.latest(step.id) if run else None, decision

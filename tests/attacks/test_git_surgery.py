@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 from forging import approvals_of, checked_out, run_codes
-from surgery import BRANCH, cherry_pick, forget, merge, rebase, squash, withdrawn_after_merge
+from surgery import (
+    BRANCH,
+    accept,
+    cherry_pick,
+    forget,
+    merge,
+    rebase,
+    squash,
+    withdrawn_after_merge,
+)
 from tampering import findings
 from team import EDIT, READ, Result, Team
 
@@ -200,26 +209,45 @@ class TestClones:
         done = self.run(longer, self.clone(longer, home))
         assert done.code == 0, done.text
 
-    def test_clone_that_saw_the_old_branch(self, longer: Team, home: Path) -> None:
+    @pytest.mark.usefixtures("home")
+    def test_clone_that_saw_the_old_branch(self, longer: Team) -> None:
         """The clone that knows better refuses, says which branch it was, and keeps its refs."""
+        old = longer.git("rev-parse", "plan/job")
         squash(longer)
         longer.git("push", "-q", "--force", "origin", "plan/job")
         before = longer.git("for-each-ref")
         for verb in ("run", "status", "approve", "withdraw"):
             done = longer.cli("bob", verb, "job")
             assert (done.code, "[authority_refused]" in done.err) == (4, True), done.text
-            assert f"fetching {home}: a branch moved backwards" in done.err
-            assert "plan/job" in done.err
+            told = f"plan branch plan/job of the home was rewritten: it no longer has commit {old[:12]}"
+            assert told in done.err
+            assert "every decision that was on it is still known" in done.err
         assert longer.git("for-each-ref") == before
 
     def test_clone_that_takes_the_new_branch_on_purpose(self, longer: Team, home: Path) -> None:
-        """Who means it drops what was fetched and what was seen, and goes on from the new branch."""
+        """Who means it follows the hint once, and goes on from the new branch."""
         squash(longer)
         longer.git("push", "-q", "--force", str(home), "plan/job")
-        longer.git("update-ref", "-d", "refs/planlock/home/heads/plan/job")
-        forget(longer)
+        accept(longer)
         assert longer.cli("ada", "run", "job").code == 0
         assert findings(longer) == {}
+
+    @pytest.mark.usefixtures("home")
+    @pytest.mark.parametrize("gone", ["record", "signature"])
+    def test_A38_rewriting_that_drops_a_withdraw_is_counted(self, longer: Team, gone: str) -> None:
+        """Whoever accepts a branch without a seen decision is told beforehand how many go."""
+        assert longer.cli("bob", "withdraw", "job").code == 0
+        longer.git("push", "-q", "origin", "plan/job")
+        assert longer.cli("ada", "status", "job").code == 0
+        (new,) = (
+            name for name, data in approvals_of(longer, "job").items() if b"decision: with" in data
+        )
+        squash(longer, without=[f"{new}.sig"] if gone == "signature" else [new, f"{new}.sig"])
+        longer.git("push", "-q", "--force", "origin", "plan/job")
+        done = longer.cli("ada", "run", "job")
+        assert "1 decision(s) that were on it would be forgotten" in done.err
+        accept(longer)
+        assert longer.cli("ada", "run", "job").code == 0
 
     def test_plan_merged_and_deleted_in_the_home(self, longer: Team, home: Path) -> None:
         """A fresh clone of a home where only main has the plan runs it from there."""
@@ -235,6 +263,17 @@ class TestClones:
         withdrawn_after_merge(longer)
         longer.git("push", "-q", str(home), "main", "plan/job")
         assert longer.cli("ada", "status", "job").code == 0
+        longer.git("push", "-q", "origin", ":plan/job")
+        assert set(run_codes(longer, "job")) == {"approvals_missing", "withdrawn"}
+        shown = longer.cli("ada", "show", "job", "--json")
+        assert shown.json["source"] == "refs/heads/main"
+
+    def test_withdraw_that_was_fetched_and_never_judged(self, longer: Team, home: Path) -> None:
+        """What a copy of the branch has beyond what was seen is noted before the copy goes."""
+        withdrawn_after_merge(longer)
+        longer.git("push", "-q", str(home), "main", "plan/job")
+        copy = "refs/planlock/home/heads/plan/job"
+        longer.git("fetch", "-q", str(home), f"plan/job:{copy}")
         longer.git("push", "-q", "origin", ":plan/job")
         assert set(run_codes(longer, "job")) == {"approvals_missing", "withdrawn"}
 

@@ -214,10 +214,14 @@ def test_reader_that_goes_away(tmp_path: Path, args: str) -> None:
     assert result.err.strip() in {"0", "1"}, result.err
 
 
-def test_output_to_a_full_device(tmp_path: Path) -> None:
-    """Output that cannot be written is no success."""
-    result = shell(tmp_path, '"$PY" -c "$MAIN" schema plan > /dev/full')
-    assert result.code != 0
+@pytest.mark.parametrize("args", ["--help", "schema plan", "validate one.yaml --json"])
+def test_output_to_a_full_device(tmp_path: Path, args: str) -> None:
+    """Output that cannot be written is no success and no bug: one line says so."""
+    (tmp_path / "one.yaml").write_text("version: 1\n")
+    result = shell(tmp_path, f'"$PY" -c "$MAIN" {args} > /dev/full')
+    line, *hints = result.err.splitlines()
+    assert (result.code, hints) == (5, ["  hint: df -h"])
+    assert line == "error[file_access]: writing the output: No space left on device"
 
 
 def test_no_colors_in_a_pipe(tmp_path: Path) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
+from forging import draft, forge
 from team import CHECK, EDIT, READ, UTILS, Team, command
 from terminal import Terminal, terminal
+
+from runner.core.values import time_text
 
 STEP = "- {{id: {0}, step_type: edit_file, description: D, input: {{path: {0}, new_content: x}}}}\n"
 THREE = "".join(STEP.format(name) for name in ("one", "two", "three"))
@@ -229,21 +234,32 @@ def test_nobody_reads_a_plan_twice(team: Team) -> None:
     assert outlook(team) == ["ready"] * 4
 
 
-def test_an_approval_that_was_withdrawn_is_given_again_without_reading(team: Team) -> None:
+def test_an_approval_that_expired_is_given_again_without_reading(team: Team) -> None:
     """What is known is asked in a line, says why, and can still be viewed."""
     team.propose("job", EDIT)
-    team.approve("bob", "job")
-    assert team.cli("bob", "withdraw", "job").code == 0
+    made_at = time_text(datetime.now(UTC) - timedelta(days=8))
+    forge(team, "job", draft(team, "job", "bob", made_at=made_at), key="bob")
     with terminal(team, "bob", "review", env={"PAGER": "cat"}) as screen:
         first = screen.press("v")
         viewed = screen.press("a")
         screen.press("y", ask=SIGN)
         assert screen.end() == 0
-    assert "bob@example.com withdrew at " in first
-    assert "    unchanged, but the approval no longer counts\n    needs 1 approval" in first
+    assert "    unchanged, but the approval no longer counts: bob@example.com's" in first
     assert "+def factorial(n):" not in first
     assert "+def factorial(n):" in viewed
     assert outlook(team) == ["ready"]
+
+
+@pytest.mark.parametrize("args", [["review"], ["show", "job"]])
+def test_no_colours_on_a_dumb_terminal(team: Team, args: list[str]) -> None:
+    """Where TERM says that it would print the codes."""
+    team.propose("job", EDIT)
+    with terminal(team, "bob", *args, env={"TERM": "dumb"}) as screen:
+        if args == ["review"]:
+            screen.press("q")
+        assert screen.end() == 0
+    assert "+def factorial(n):" in screen.text
+    assert "\x1b" not in screen.raw
 
 
 def test_colours_and_none(team: Team) -> None:

@@ -20,7 +20,7 @@ from gate_cases import (
 )
 
 from runner.core import approval, canonical
-from runner.core.approval import CLOCK_SKEW, objection, rejections, standing, superseded
+from runner.core.approval import CLOCK_SKEW, objection, rejections, standing, superseded, sureness
 from runner.core.errors import InvalidDocument
 from runner.core.values import parse_time, time_text
 
@@ -152,12 +152,64 @@ class TestSupersession:
         assert superseded([yes, forged]) == frozenset()
 
     def test_a_key_that_is_not_valid_any_more_lifts_no_reject(self) -> None:
-        """A stolen old key can still withdraw, but not lift a reject."""
+        """A stolen old key can neither approve nor withdraw what its owner rejected."""
         no = vote("bob", decision="reject")
-        lift = vote("bob", supersedes=[no.digest], current=False)
-        again = vote("bob", decision="withdraw", supersedes=[no.digest], current=False)
-        assert superseded([no, lift]) == frozenset()
-        assert superseded([no, again]) == {no.digest}
+        for decision in ("approve", "withdraw"):
+            lift = vote("bob", decision=decision, supersedes=[no.digest])
+            assert superseded([no, lift]) == {no.digest}
+            assert superseded([no, replace(lift, current=False)]) == frozenset()
+
+    @pytest.mark.parametrize(
+        "earlier,later,steps,replaced",
+        [
+            ("approve", "withdraw", ["edit"], True),
+            ("approve", "withdraw", ["read"], True),
+            ("approve", "reject", ["edit"], True),
+            ("approve", "approve", ["edit"], False),
+            ("withdraw", "withdraw", ["edit"], True),
+            ("withdraw", "reject", ["edit"], True),
+            ("withdraw", "withdraw", ["read"], False),
+            ("withdraw", "approve", ["edit"], False),
+            ("reject", "reject", ["edit"], True),
+            ("reject", "reject", ["edit", "read"], True),
+            ("reject", "reject", ["read"], False),
+        ],
+    )
+    def test_a_key_that_is_not_valid_any_more_can_only_forbid(
+        self,
+        earlier: str,
+        later: str,
+        steps: list[str],
+        replaced: bool,  # noqa: FBT001  # pytest passes by name
+    ) -> None:
+        """It replaces a decision only by one that leaves nothing free which was not so before."""
+        digests = dict(zip(("read", "edit"), PLAN.digests, strict=False))
+        old = vote("bob", decision=earlier, steps={"edit": digests["edit"]})
+        new = vote(
+            "bob",
+            decision=later,
+            steps={name: digests[name] for name in steps},
+            supersedes=[old.digest],
+            current=False,
+        )
+        assert superseded([old, new]) == ({old.digest} if replaced else frozenset())
+
+    def test_of_several_votes_of_one_record_the_surest_counts(self) -> None:
+        """A copy without a signature, by another key or an ended one, hides none that is sound."""
+        sound = vote("bob")
+        ended = replace(sound, current=False)
+        forged = vote("bob", signed_by=address("eve"))
+        ranks = [sureness(each) for each in (sound, ended, forged, replace(forged, current=False))]
+        assert ranks == [(True, True), (False, True), (False, False), (False, False)]
+        assert max(forged, ended, sound, key=sureness) is sound
+
+    def test_a_reject_of_other_content_by_an_ended_key_replaces_none(self) -> None:
+        """Naming the same step with another digest would set the rejected content free."""
+        old = vote("bob", decision="reject", steps={"edit": PLAN.digests[1]})
+        other: dict[str, Any] = {"steps": {"edit": PLAN.digests[0]}, "supersedes": [old.digest]}
+        new = vote("bob", decision="reject", current=False, **other)
+        assert superseded([old, new]) == frozenset()
+        assert superseded([old, replace(new, current=True)]) == {old.digest}
 
     def test_A38_forged_ulids_do_not_reorder_decisions(self) -> None:
         """What replaces what is told by digests; ids and dates play no part."""

@@ -47,6 +47,21 @@ def test_types_that_documents_cannot_hold_are_refused(value: Any) -> None:
         canonical_json(value)
 
 
+@pytest.mark.parametrize(
+    "value,name", [(1.5, "value of type float"), ({1: "x"}, "key of type int")]
+)
+def test_what_has_no_canonical_form_is_told_by_its_type(value: Any, name: str) -> None:
+    """The message says what was met, which a caller cannot see otherwise."""
+    with pytest.raises(TypeError, match=name):
+        canonical_json(value)
+
+
+@pytest.mark.parametrize("value", [MAX_INTEGER, -MAX_INTEGER])
+def test_the_largest_exact_integers_are_written_in_full(value: int) -> None:
+    """At the very bound an integer still has its exact digits."""
+    assert canonical_json(value) == str(value).encode()
+
+
 @pytest.mark.parametrize("value", [MAX_INTEGER + 1, -MAX_INTEGER - 1, "\ud800", {"\ud800": 1}])
 def test_values_that_json_would_change_are_refused(value: Any) -> None:
     """An integer that a reader would round, or half a surrogate pair, is refused."""

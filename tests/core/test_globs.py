@@ -72,6 +72,7 @@ class TestHit:
             ("docs/**", "docs/**", Hit.YES),
             ("**", "*", Hit.YES),
             ("docs/*", "docs/*", Hit.YES),
+            ("a/**", "a/*", Hit.YES),
             ("docs/**", "**/*.md", Hit.MAYBE),
             ("docs/*.md", "docs/**", Hit.MAYBE),
             ("docs/**", "DOCS/a.md", Hit.MAYBE),

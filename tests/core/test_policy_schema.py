@@ -7,7 +7,7 @@ import pytest
 
 from runner import schemas
 from runner.core import documents, policy, policy_checks
-from runner.core.errors import InvalidDocument
+from runner.core.errors import InvalidDocument, Problem
 from runner.core.policy import PolicyFile
 from runner.core.validation import read_policy
 
@@ -56,7 +56,9 @@ def test_a_rule_asks_for_approvals_or_denies(ways: dict[str, Any]) -> None:
     assert found(rules=[rule(**ways)]) == [("exactly_one", "rules[0]")]
 
 
-@pytest.mark.parametrize("extra", [{"roles": ["maintainer"]}, {"assurance": "key"}])
+@pytest.mark.parametrize(
+    "extra", [{"roles": ["maintainer"]}, {"assurance": "key"}, {"expires_after": "4h"}]
+)
 def test_a_rule_that_denies_says_nothing_about_approvals(extra: dict[str, Any]) -> None:
     """Who wrote roles beside a deny meant something else than what would happen."""
     assert found(rules=[rule(deny="never", **extra)]) == [("deny_extras", "rules[0]")]
@@ -136,3 +138,101 @@ def test_checks_between_fields_take_parts_of_any_type() -> None:
         value = {"people": [person, person, odd], "rules": [wrong, odd, {"match": {"path": odd}}]}
         codes = {code for code, *_ in policy_checks.cross_checks(value)}
         assert codes <= {"duplicate_person", "exactly_one", "deny_extras"}
+
+
+DEPLOY: Final = rule(match={"step_type": "deploy"}, deny="by hand")
+WRONG: Final[dict[str, dict[str, Any]]] = {
+    "duplicate_person": {"people": [ADA, ADA]},
+    "exactly_one": {"rules": [rule()]},
+    "deny_extras": {"rules": [rule(deny="no", roles=["a"])]},
+    "quorum_roles": {"rules": [rule(quorum={"a": 1}, roles=["a"])]},
+    "match_mix": {"rules": [rule(match={"path": "a", "command": "b"}, deny="no")]},
+    "unknown_step_type": {"rules": [DEPLOY]},
+    "example_misfit": {"rules": [rule(deny="no", examples={"match": ["a"]})]},
+    "example_differs": {"rules": [rule(match={"path": "a"}, deny="no", examples={"match": ["b"]})]},
+}
+DEAD: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "docs/": ("path", {"path": "docs/"}),
+    "make;": ("command", {"command": "make;"}),
+    " ": ("command", {"command": " "}),
+    "analyze": ("path", {"step_type": "analyze", "path": "a"}),
+    "edit_file": ("command", {"step_type": "edit_file", "command": "a"}),
+}
+
+
+def only_problem(**fields: Any) -> Problem:
+    with pytest.raises(InvalidDocument) as caught:
+        policy.build({**HEAD, **fields}, file="plans/policy.yaml")
+    (problem,) = caught.value.problems
+    return problem
+
+
+@pytest.mark.parametrize("code", WRONG)
+def test_each_problem_between_fields_is_explained_and_has_a_fix(code: str) -> None:
+    """Every problem says where it is, what is wrong and what to write."""
+    problem = only_problem(**WRONG[code])
+    assert (problem.code, problem.file) == (code, "plans/policy.yaml")
+    assert problem.message
+    assert problem.fix
+
+
+@pytest.mark.parametrize("named", DEAD)
+def test_a_pattern_that_matches_nothing_is_told_with_what_it_is(named: str) -> None:
+    """The pattern, or the type of step, stands in the message, and its field in the path."""
+    field, match = DEAD[named]
+    problem = only_problem(rules=[rule(match=match, deny="no")])
+    assert (problem.code, problem.path) == ("dead_pattern", f"rules[0].match.{field}")
+    assert repr(named) in problem.message
+    assert problem.fix
+
+
+def test_all_that_a_denial_has_no_use_for_is_named() -> None:
+    """Each field that would do nothing is told, so that one edit mends the rule."""
+    extras = {"roles": ["a"], "assurance": "key", "expires_after": "4h"}
+    problem = only_problem(rules=[rule(deny="no", **extras)])
+    assert problem.message.endswith("no use for `roles`, `assurance`, `expires_after`")
+
+
+def test_a_step_type_with_the_wrong_kind_of_match_is_told_which() -> None:
+    """The message names what such a step lacks."""
+    for named in ("analyze", "edit_file"):
+        field, match = DEAD[named]
+        assert f"names no {field}," in only_problem(rules=[rule(match=match, deny="no")]).message
+
+
+def test_what_makes_a_pattern_of_commands_unmatchable_is_named() -> None:
+    """Each character that no pattern may have is told, in order."""
+    problem = only_problem(rules=[rule(match={"command": "make; x | y"}, deny="no")])
+    assert problem.message == "'make; x | y' has ; |, and a pattern is plain words"
+
+
+def test_an_example_of_a_path_is_not_read_as_a_command() -> None:
+    """What a shell could not read may well be a path."""
+    wrong = rule(match={"path": "docs/**"}, deny="no", examples={"match": ["src/(a)"]})
+    said = only_problem(rules=[wrong]).message
+    assert said == "'src/(a)' does not match, but stands under `match`"
+
+
+def test_a_rule_may_be_about_a_plugins_step_where_plugins_are_listed() -> None:
+    """Which types a plugin brings is not known here, so any may be; without one none is."""
+    assert found(rules=[DEPLOY]) == [("unknown_step_type", "rules[0].match.step_type")]
+    assert read({**HEAD, "rules": [DEPLOY], "plugins": ["extra"]}).policy.rules[0].deny
+
+
+def test_a_default_is_for_a_type_that_steps_can_have() -> None:
+    """A misspelt type in `defaults` would leave the built-in default in force, unseen."""
+    wrong = {"edit_file": 2, "edit_fle": 2}
+    assert found(defaults=wrong) == [("unknown_step_type", "defaults.edit_fle")]
+    assert read({**HEAD, "defaults": wrong, "plugins": ["extra"]}).policy.defaults == wrong
+
+
+def test_a_person_of_a_wrong_form_hides_no_doubled_one() -> None:
+    """All who follow are checked too."""
+    value = {"people": [{"principal": ["x"]}, ADA, ADA]}
+    assert [at for _, at, *_ in policy_checks.cross_checks(value)] == ["people[2].principal"]
+
+
+def test_a_policy_that_is_none_is_told_by_its_file() -> None:
+    """Problems of the form name the file as problems between fields do."""
+    problem = only_problem(self_approval="yes")
+    assert (problem.code, problem.file) == ("schema", "plans/policy.yaml")

@@ -159,7 +159,7 @@ def test_A42_local_home_never_moves_backwards(team: Team) -> None:
     team.git("update-ref", "refs/heads/main", "main~1")
     with pytest.raises(AuthorityRefused, match="moved other than forward") as caught:
         local.trusted()
-    team.git(*caught.value.hint.partition(": git ")[2].split())
+    team.git(*caught.value.hint.partition("if this is meant: git ")[2].split())
     assert local.trusted() != seen
 
 

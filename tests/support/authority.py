@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from team import Team
 
 POLICY, KEYS = "plans/policy.yaml", "plans/allowed_signers"
+AS_PERSON = "(a person of the policy before)"
 NOBODY = "approved by nobody that the keys before it know: "
 
 
@@ -19,8 +21,10 @@ def as_signer(team: Team, who: str, *args: str, env: dict[str, str] | None = Non
 
 def edit(team: Team, old: str, new: str, *, path: str = POLICY) -> None:
     text = (team.root / path).read_text()
-    assert old in text, f"{old!r} is not in {path}"
-    (team.root / path).write_text(text.replace(old, new))
+    whole = rf"(?<![\w-]){re.escape(old)}(?!(?<=\w)\w)"  # a repository's id may contain `7d`
+    found, count = re.subn(whole, lambda _: new, text)
+    assert count, f"{old!r} is not in {path}"
+    (team.root / path).write_text(found)
     team.git("add", path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from forging import checked_out, plan_of, signing
@@ -18,6 +19,15 @@ def forget(team: Team, *, cwd: Path | None = None) -> None:
     team.git(*hint.split(), cwd=cwd)
 
 
+def accept(team: Team, *, cwd: Path | None = None) -> None:
+    """Type what the refusal of a branch that was rewritten in the home gives to type."""
+    done = team.cli("ada", "run", "job", cwd=cwd)
+    commands = done.err.partition("if this is meant: ")[2].strip().split(" && ")
+    assert [each.split()[:3] for each in commands] == [["git", "update-ref", "-d"]] * 2, done.text
+    for each in commands:
+        team.git(*each.split()[1:], cwd=cwd)
+
+
 def patch_id(team: Team, commit: str) -> str:
     return team.git("patch-id", "--stable", stdin=team.git("show", commit) + "\n").split()[0]
 
@@ -29,9 +39,13 @@ def rebase(team: Team, onto: str, *options: str, who: str = "ada", signed: bool 
         team.git(*settings, "rebase", "-q", *options, onto, cwd=folder, who=who)
 
 
-def squash(team: Team, *, who: str = "ada", signed: bool = True) -> None:
-    """Make one commit of the plan's branch."""
+def squash(
+    team: Team, *, who: str = "ada", signed: bool = True, without: Sequence[str] = ()
+) -> None:
+    """Make one commit of the plan's branch, perhaps without some of its files."""
     with checked_out(team, "plan/job") as folder:
+        if without:
+            team.git("rm", "-q", *without, cwd=folder)
         team.git("reset", "-q", "--soft", str(plan_of(team, "job").plan.base), cwd=folder)
         settings = signing(team.key(who)) if signed else []
         team.git(*settings, "commit", "-q", "-m", "All of it", cwd=folder, who=who)

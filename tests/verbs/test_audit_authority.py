@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from authority import (
+    AS_PERSON,
     KEYS,
     NOBODY,
     POLICY,
@@ -37,12 +38,12 @@ def team(ready: Team, tmp_path: Path) -> Team:
 
 class TestWhatChanged:
     def test_first_commit_sets_policy_and_keys_up(self, team: Team) -> None:
-        """People, settings and keys that it brings are listed; nobody could have approved them."""
+        """People, settings and keys that it brings are listed; nobody could stand behind them."""
         [first] = changes(team)
-        assert first["approval"] == (
+        assert first["account"] == (
             "policy and keys set up by ada <ada@example.com>, by name only: unsigned"
         )
-        assert (first["set_up"], first["approved_by"], first["doubtful"]) == (True, [], False)
+        assert (first["set_up"], first["stood_by"], first["doubtful"]) == (True, [], False)
         told = list(words(first))
         assert "person bob@example.com: roles [maintainer]" in told
         assert any("assurance key, self_approval false" in each for each in told)
@@ -58,7 +59,7 @@ class TestWhatChanged:
         assert team.cli("ada", "init").code == 0
         team.git("add", "plans")
         save(team, "ada")
-        assert last(team)["approval"] == (
+        assert last(team)["account"] == (
             "policy and keys set up by ada@example.com, with a key that the commit itself lists"
         )
 
@@ -71,7 +72,7 @@ class TestWhatChanged:
         team.git("add", "plans")
         commit = save(team, "ada")
         change = last(team)
-        assert (change["commit"], change["approved_by"]) == (commit, ["ada@example.com"])
+        assert (change["commit"], change["stood_by"]) == (commit, ["ada@example.com"])
         name = f"key {done.json['fingerprint']} of dan@example.com"
         assert words(change) == {
             "added person dan@example.com: roles [lead]": True,
@@ -79,19 +80,25 @@ class TestWhatChanged:
         }
 
     def test_loosened_rule(self, team: Team) -> None:
-        """A rule that asks less than the default loosens, and its signer is told."""
+        """A rule that asks less than the default loosens, and that only its signer did so is noted."""
         edit(team, "rules: []", DOCS)
         save(team, "bob")
         edit(team, "approvals: 0", "approvals: 2")
         save(team, "cleo")
         newest, before, _ = changes(team)
-        assert newest["approval"] == "approved by cleo@example.com"
+        assert newest["account"] == f"signed by cleo@example.com {AS_PERSON}"
         assert words(newest) == {"changed rule 'docs': approvals: 0 -> 2": False}
-        assert before["approval"] == "approved by bob@example.com"
+        assert before["account"] == f"signed by bob@example.com {AS_PERSON}"
         assert words(before) == {
             "added rule 'docs': match.step_type edit_file, match.path docs/**, approvals 0": True
         }
-        assert notes(team) == []
+        assert [change["alone"] for change in (newest, before)] == [False, True]
+        assert notes(team) == [
+            (
+                f"policy or keys loosened in {before['commit'][:12]}, {before['account']}: "
+                "loosens, and only bob@example.com stands behind it"
+            )
+        ]
 
     def test_revert(self, team: Team) -> None:
         """The change back is told in full, and where the state is known from."""
@@ -100,7 +107,7 @@ class TestWhatChanged:
         save(team, "ada")
         as_signer(team, "bob", "revert", "--no-edit", "-S", "HEAD")
         change = last(team)
-        assert change["approved_by"] == ["bob@example.com"]
+        assert change["stood_by"] == ["bob@example.com"]
         assert words(change) == {
             "self_approval: true -> false": False,
             f"{POLICY} is again as in {first[:12]}": False,
@@ -127,7 +134,7 @@ class TestWhatChanged:
         [what] = words(broken)
         assert what.startswith(f"{POLICY} not valid, so nothing may run: {POLICY}:")
         assert '"kei"' in what
-        assert mended["approval"] == "approved by ada@example.com"
+        assert mended["account"] == f"signed by ada@example.com {AS_PERSON}"
         assert words(mended) == {
             f"{POLICY} valid again, compared with {first[:12]}": False,
             "assurance: key -> forge": True,
@@ -148,8 +155,8 @@ class TestWhatChanged:
         }
         assert words(back)["plans_signed: true -> false"]
         assert not back["set_up"]
-        assert back["approval"].startswith(f"{NOBODY}signed by key SHA256:")
-        assert back["approval"].endswith(", and no keys before it can be read")
+        assert back["account"].startswith(f"{NOBODY}signed by key SHA256:")
+        assert back["account"].endswith(", and no keys before it can be read")
 
     def test_other_branches_are_not_listed(self, team: Team) -> None:
         """A policy that the trusted branch never had is no change of it."""
@@ -159,7 +166,7 @@ class TestWhatChanged:
 
 class TestOutput:
     def test_section_of_the_text(self, team: Team) -> None:
-        """Newest first: commit, date, who approved, then a line for each change."""
+        """Newest first: commit, date, who signed, then a line for each change."""
         edit(team, "rules: []", DOCS)
         save(team, "bob", date="2026-01-02T03:04:05Z")
         side_branch(team, "cleo")
@@ -168,17 +175,39 @@ class TestOutput:
         shown = team.cli("ada", "audit").out.splitlines()
         assert shown[:7] == [
             "Policy and keys, newest change first",
-            f"{merge['commit'][:12]}  {merge['date']}  approved by ada@example.com",
+            (
+                f"{merge['commit'][:12]}  {merge['date']}  merged by ada@example.com, who signed; "
+                "written by cleo@example.com (signed)"
+            ),
             f"    merged   {merge['merged'][0]['commit'][:12]}, signed by cleo@example.com",
             "    loosens  approvals_expire_after: 7d -> 30d",
-            f"{rule['commit'][:12]}  2026-01-02T03:04:05Z  approved by bob@example.com",
+            f"{rule['commit'][:12]}  2026-01-02T03:04:05Z  signed by bob@example.com {AS_PERSON}",
             (
                 "    loosens  added rule 'docs': match.step_type edit_file, match.path docs/**,"
                 " approvals 0"
             ),
-            f"{first['commit'][:12]}  {first['date']}  {first['approval']}",
+            f"{first['commit'][:12]}  {first['date']}  {first['account']}",
         ]
         assert shown[7] == "             person ada@example.com: roles [maintainer]"
+
+    def test_long_change_is_cut_but_for_what_loosens(self, team: Team) -> None:
+        """Twelve lines of each change are shown, first those that loosen; JSON has all."""
+        names = [f"p{number:02}" for number in range(20)]
+        people = "".join(
+            f"  - {{principal: {name}@example.com, roles: [lead]}}\n" for name in names
+        )
+        edit(team, "people:\n", f"people:\n{people}")
+        save(team, "ada")
+        edit(team, people, "")
+        edit(team, "self_approval: false", "self_approval: true")
+        save(team, "ada")
+        newest, before, _ = changes(team)
+        assert (len(newest["changes"]), len(before["changes"])) == (21, 20)
+        shown = team.cli("ada", "audit").out.splitlines()
+        assert shown[2] == "    loosens  self_approval: false -> true"
+        assert shown[14] == "    … 9 more (--json has all)"
+        assert shown[28] == "    … 8 more, 8 of which loosen (--json has all)"
+        assert shown[29].startswith(changes(team)[2]["commit"][:12])
 
     def test_names_stay_on_their_line(self, team: Team) -> None:
         """A rule's name or a committer's cannot draw lines of its own into the output."""

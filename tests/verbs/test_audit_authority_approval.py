@@ -1,4 +1,4 @@
-"""`planlock audit` on policy and keys: who approved each change."""
+"""`planlock audit` on policy and keys: who signed each change, and stands behind it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from authority import (
+    AS_PERSON,
     KEYS,
     NOBODY,
     POLICY,
@@ -49,8 +50,8 @@ class TestWhoApproved:
         edit(team, "self_approval: false", "self_approval: true")
         commit = save_unsigned(team, "mallory")
         change = last(team)
-        assert change["approval"] == f"{NOBODY}unsigned"
-        assert (change["signer"], change["approved_by"], change["doubtful"]) == (None, [], True)
+        assert change["account"] == f"{NOBODY}unsigned"
+        assert (change["signed_by"], change["stood_by"], change["doubtful"]) == (None, [], True)
         assert words(change) == {"self_approval: false -> true": True}
         assert notes(team) == [f"policy or keys loosened in {commit[:12]}, {NOBODY}unsigned"]
 
@@ -61,7 +62,7 @@ class TestWhoApproved:
         team.git("add", "plans")
         save(team, "mallory")
         print_ = done.json["fingerprint"]
-        assert last(team)["approval"] == (
+        assert last(team)["account"] == (
             f"{NOBODY}signed, not counted: key {print_} is not listed in {KEYS}"
         )
 
@@ -70,10 +71,10 @@ class TestWhoApproved:
         text = forger.read("main", POLICY).replace(b"7d", b"9d")
         forger.append("main", {POLICY: text}, key=forger.runner_key)
         change = last(team)
-        assert change["approval"] == (
+        assert change["account"] == (
             "approved by nobody: signed by runner@planlock, no person of the policy before it"
         )
-        assert (change["signer"], change["approved_by"]) == ("runner@planlock", [])
+        assert (change["signed_by"], change["stood_by"]) == ("runner@planlock", [])
 
     def test_person_added_by_their_own_change_is_none_before(self, team: Team) -> None:
         """Who signs must have been among the people before, too."""
@@ -82,7 +83,7 @@ class TestWhoApproved:
         team.git("revert", "--no-commit", "HEAD")
         save(team, "cleo")
         change = last(team)
-        assert change["approval"] == (
+        assert change["account"] == (
             "approved by nobody: signed by cleo@example.com, no person of the policy before it"
         )
 
@@ -92,7 +93,7 @@ class TestWhoApproved:
         tip = save(team, "bob")
         commit = forger.store.read(tip)[2].replace(b"Change", b"Charge")
         forger.point("refs/heads/main", forger.store.write("commit", commit))
-        assert last(team)["approval"].startswith(f"{NOBODY}its signature is not valid: ")
+        assert last(team)["account"].startswith(f"{NOBODY}its signature is not valid: ")
 
     def test_signature_of_a_forge(self, team: Team, forger: Forger) -> None:
         """A signature that is not of SSH, such as a forge makes, tells nothing of a person."""
@@ -102,7 +103,7 @@ class TestWhoApproved:
         head, _, message = forger.store.read(tip)[2].partition(b"\n\n")
         signed = forger.store.write("commit", head + header + b"\n\n" + message)
         forger.point("refs/heads/main", signed)
-        assert last(team)["approval"] == f"{NOBODY}signed otherwise than with an SSH key"
+        assert last(team)["account"] == f"{NOBODY}signed otherwise than with an SSH key"
 
     def test_commit_without_a_date(self, team: Team, forger: Forger) -> None:
         """A commit that says no time is judged no earlier than the change before it."""
@@ -139,10 +140,9 @@ class TestRevokedKeys:
         save(team, "bob", date="2024-06-01T00:00:00Z")
         change = last(team)
         assert change["date"] == "2024-06-01T00:00:00Z"
-        assert change["approval"].startswith(f"{NOBODY}signed, not counted: key SHA256:")
+        assert change["account"].startswith(f"{NOBODY}signed, not counted: key SHA256:")
         assert (
-            "listed for bob@example.com but valid until 2025-01-01T00:00:00Z"
-            in (change["approval"])
+            "listed for bob@example.com but valid until 2025-01-01T00:00:00Z" in (change["account"])
         )
 
     def test_what_a_key_approved_that_was_revoked_later(self, team: Team) -> None:
@@ -152,13 +152,13 @@ class TestRevokedKeys:
         limit(team, "bob", 'valid-before="20250101Z"')
         save(team, "ada")
         change = changes(team)[1]
-        assert change["approved_by"] == ["bob@example.com"]
+        assert (change["signed_by"], change["stood_by"]) == ("bob@example.com", [])
         assert change["doubtful"]
-        assert change["approval"].startswith(
-            "approved by bob@example.com, which the keys of today do not count: key SHA256:"
+        assert change["account"].startswith(
+            f"signed by bob@example.com {AS_PERSON}, which the keys of today do not count: key "
         )
         [note] = notes(team)
-        assert note.startswith(f"policy or keys loosened in {commit[:12]}, approved by bob")
+        assert note.startswith(f"policy or keys loosened in {commit[:12]}, signed by bob")
 
     def test_a_removed_key_casts_no_doubt(self, team: Team) -> None:
         """Who has left had approved what they approved."""
@@ -172,29 +172,65 @@ class TestRevokedKeys:
         save(team, "ada")
         newest, before, _ = changes(team)
         assert [each.split(" ")[0] for each in words(newest)] == ["removed", "removed"]
-        assert (before["approval"], before["doubtful"]) == ("approved by bob@example.com", False)
+        assert before["account"] == f"signed by bob@example.com {AS_PERSON}"
+        assert (before["stood_by"], before["doubtful"]) == (["bob@example.com"], False)
 
 
 class TestMerges:
     def test_merge_of_a_branch(self, team: Team) -> None:
-        """Ada merges what bob wrote: she approved it, and his commit is told beside."""
+        """Ada merges what bob wrote: both stand behind it, and his commit is told beside."""
         made = side_branch(team, "bob")
         as_signer(team, "ada", "merge", "-q", "--no-ff", "-S", "-m", "Merge", "side")
         newest, *others = changes(team)
-        assert (newest["approved_by"], newest["doubtful"]) == (["ada@example.com"], False)
+        assert newest["account"] == (
+            "merged by ada@example.com, who signed; written by bob@example.com (signed)"
+        )
+        assert newest["stood_by"] == ["ada@example.com", "bob@example.com"]
+        assert (newest["doubtful"], newest["alone"], notes(team)) == (False, False, [])
         assert [(each["commit"], each["signature"]) for each in newest["merged"]] == [
             (made, "signed by bob@example.com")
         ]
         assert words(newest) == {"approvals_expire_after: 7d -> 30d": True}
         assert len(others) == 1
 
+    @pytest.mark.parametrize("who", ["ada", "mallory"])
+    def test_who_merges_what_no_other_signed_is_alone(self, team: Team, who: str) -> None:
+        """A merge of one's own commit, or of nobody's, has one person behind it, and is noted."""
+        side_branch(team, who)
+        as_signer(team, "ada", "merge", "-q", "--no-ff", "-S", "-m", "Merge", "side")
+        change = last(team)
+        assert (change["stood_by"], change["doubtful"]) == (["ada@example.com"], False)
+        [note] = notes(team)
+        assert note.endswith(": loosens, and only ada@example.com stands behind it")
+
+    def test_a_second_person_behind_a_part_alone(self, team: Team) -> None:
+        """Bob's commit on the same branch does not make him stand behind ada's."""
+        side_branch(team, "ada")
+        team.git("checkout", "-q", "side")
+        edit(team, "# Who must", "# Who surely must")
+        save(team, "bob")
+        team.git("checkout", "-q", "main")
+        as_signer(team, "ada", "merge", "-q", "--no-ff", "-S", "-m", "Merge", "side")
+        change = last(team)
+        assert change["stood_by"] == ["ada@example.com", "bob@example.com"]
+        [note] = notes(team)
+        assert note.endswith(": loosens, and only ada@example.com stands behind some of it")
+
+    def test_tightening_alone_is_not_noted(self, team: Team) -> None:
+        """Whoever asks for more needs no second person."""
+        edit(team, "7d", "5d")
+        save(team, "ada")
+        assert (last(team)["alone"], notes(team)) == (False, [])
+
     def test_unsigned_merge_of_signed_commits(self, team: Team) -> None:
         """Who wrote a change did not thereby decide that it is merged."""
         side_branch(team, "bob")
         team.git("merge", "-q", "--no-ff", "-m", "Merge", "side", who="mallory")
         change = last(team)
-        assert (change["approval"], change["approved_by"]) == (f"{NOBODY}unsigned", [])
-        assert [each["signer"] for each in change["merged"]] == ["bob@example.com"]
+        assert change["account"] == f"{NOBODY}unsigned; written by bob@example.com (signed)"
+        assert (change["signed_by"], change["stood_by"]) == (None, ["bob@example.com"])
+        assert change["doubtful"]
+        assert [each["signed_by"] for each in change["merged"]] == ["bob@example.com"]
 
     def test_each_commit_that_came_along(self, team: Team) -> None:
         """All that touched the files are told, newest first, each with its signer or without."""

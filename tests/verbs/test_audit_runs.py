@@ -201,6 +201,7 @@ def test_policy_signed_by_a_stranger_is_noted(done: Team) -> None:
         text = forger.read("main", "plans/policy.yaml").replace(b"7d", b"9d")
         forger.append("main", {"plans/policy.yaml": text}, key=done.key("mallory"))
     notes = done.cli("ada", "audit", "--json").json["notes"]
-    assert "approved by nobody that the keys before it know: signed, not counted: key SHA256:" in (
-        notes[0]
+    assert (
+        "approved by nobody that the keys before it know: signed, not counted: key SHA256:"
+        in (notes[0])
     )

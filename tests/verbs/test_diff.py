@@ -215,6 +215,29 @@ class TestAround:
         (reason,) = found["given"]["reasons"]
         assert (reason["code"], said in reason["message"]) == ("withdrawn", True)
 
+    def test_an_older_approval_that_lapsed_says_why(self, team: Team) -> None:
+        """Beside a later one of other steps, which counts."""
+        team.propose("job", STEP.format("one") + STEP.format("two"))
+        made_at = time_text(datetime.now(UTC) - timedelta(days=8))
+        old = draft(team, "job", "bob", made_at=made_at)
+        old["steps"].pop("two")
+        forge(team, "job", old, key="bob")
+        team.approve("bob", "job", "--step", "two")
+        assert step(diff(team), "one")["lapse"][0]["code"] == "approval_expired"
+        shown = " ".join(text(team).split())
+        lapsed = "one unchanged, but the approval no longer counts: bob@example.com's approval"
+        assert f"{lapsed} expired at" in shown
+        assert "two unchanged" in shown
+        assert shown.count("no longer counts") == 1
+
+    def test_an_older_approval_that_was_rejected_since_says_so(self, team: Team) -> None:
+        """A later approval of another step leaves the rejection in force."""
+        approved(team, THREE, "--step", "one")
+        team.approve("bob", "job", "--step", "two")
+        assert team.cli("bob", "reject", "job", "--step", "one").code == 0
+        shown = " ".join(text(team).split())
+        assert "one unchanged, but the approval no longer counts: bob@example.com rejected" in shown
+
     def test_an_approval_that_expired_is_said_to_be(self, team: Team) -> None:
         """The policy's term counts, as it does for the gate."""
         team.propose("job", EDIT)
@@ -265,6 +288,9 @@ class TestWhichVersion:
         since = digest.removeprefix("sha256:")[:length]
         found = diff(team, "eve", "--since", since)
         assert (found["then"], found["given"]) == (digest, None)
+        shown = text(team, "eve", "--since", since)
+        assert "= 1/2 read  unchanged\n" in shown
+        assert "no longer counts" not in shown
         assert states(found) == {"read": "unchanged", "edit": "changed"}
 
     @pytest.mark.parametrize(

@@ -61,6 +61,11 @@ class Clones:
         assert approved.code == 0, approved.text
         self.git("bob", "push", "-q", "origin", f"plan/{name}")
 
+    def push_empty_plans(self, *names: str) -> None:
+        """Bob makes plan branches in the remote, of which ada's clone has heard."""
+        self.git("bob", "push", "-q", "origin", *(f"main:refs/heads/plan/{name}" for name in names))
+        self.git("ada", "fetch", "-q", "origin")
+
 
 @pytest.fixture
 def clones(tmp_path: Path) -> Clones:
@@ -320,3 +325,142 @@ def test_A40_each_publication_moves_branch_and_lease(clones: Clones) -> None:
     published = [line for line in log.read_text().splitlines() if branch in line]
     assert len(published) == 4
     assert all(line.startswith(f"{branch} {lease}") for line in published)
+
+
+def test_plan_branch_deleted_in_the_home(clones: Clones) -> None:
+    """What the home no longer has does not run from an old copy; other plans are named."""
+    for name in ("job", "jobs"):
+        clones.propose(name, READ)
+    assert clones.run("ada", "status", "job").code == 0
+    assert clones.run("ada", "status", "jobs").code == 0
+    clones.git("bob", "push", "-q", "origin", ":plan/job")
+    clones.git("ada", "branch", "-q", "-D", "plan/job")
+    (clones.ada / "plans/job/plan.yaml").unlink()
+    for args in (("run", "job"), ("status", "job"), ("approve", "job"), ("run", "job")):
+        result = clones.run("ada", *args)
+        assert (result.code, "[not_found]" in result.err) == (3, True), result.text
+        assert "refs/heads/main has no plans/job/plan.yaml" in result.err
+        assert "plans here: jobs" in result.err
+
+
+def test_plan_merged_and_deleted_in_the_home(clones: Clones) -> None:
+    """A clone that knew the plan's branch takes the plan from the trusted branch thereafter."""
+    clones.propose("job", READ + EDIT)
+    assert clones.run("ada", "status", "job").code == 0
+    clones.git("bob", "switch", "-q", "main")
+    clones.git("bob", "merge", "-q", "--no-ff", "-m", "Merge", "plan/job")
+    clones.git("bob", "push", "-q", "origin", "main", ":plan/job")
+    shown = clones.run("ada", "show", "job", "--json")
+    assert shown.json["source"] == "refs/heads/main"
+    assert clones.run("ada", "run", "job").code == 0
+    assert clones.run("ada", "audit").code == 0
+
+
+def test_rewritten_trusted_branch_names_what_to_do(clones: Clones) -> None:
+    """No words of git, but what is gone, where to look, and the commands that accept it."""
+    clones.propose("job", READ)
+    assert clones.run("ada", "status", "job").code == 0
+    old = clones.refs()["refs/heads/main"]
+    clones.team.git("update-ref", "refs/heads/main", "main~1", cwd=clones.remote)
+    result = clones.run("ada", "status", "job")
+    assert "non-fast-forward" not in result.err
+    told = f"refs/heads/main of the home was rewritten: it no longer has commit {old[:12]}"
+    assert told in result.err
+    look, _, accept = result.err.partition("hint: ")[2].strip().partition("; if this is meant: ")
+    assert old[:12] in clones.git("ada", *look.partition(": git ")[2].split())[: 7 + 12]
+    for each in accept.split(" && "):
+        clones.git("ada", *each.split()[1:])
+    assert "rewritten" not in clones.run("ada", "status", "job").err
+
+
+class TestMistypedPlan:
+    def test_nearest_plans_of_the_home_first(self, clones: Clones) -> None:
+        """Plans that only the home has are named too, those whose names are nearest in front."""
+        clones.propose("add-factorial", READ)
+        clones.push_empty_plans("zebra", "bump")
+        clones.git("ada", "branch", "-q", "-D", "plan/add-factorial")
+        result = clones.run("ada", "run", "add-factoral")
+        assert result.code == 3
+        assert "hint: plans here: add-factorial, " in result.err
+        assert "zebra" in result.err
+
+    def test_plans_of_the_trusted_branch(self, clones: Clones) -> None:
+        """A plan that was merged and has no branch any more is named."""
+        clones.team.commit({"plans/merged/plan.yaml": "x\n"}, "Merge")
+        clones.team.git("push", "-q", "origin", "main")
+        assert "plans here: merged\n" in clones.run("ada", "run", "merge").err
+
+    def test_at_most_ten(self, clones: Clones) -> None:
+        """Of many plans ten are named, and how many there are besides."""
+        names = [f"job-{number:02}" for number in range(13)]
+        clones.push_empty_plans(*names)
+        hint = clones.run("ada", "run", "job-5").err.partition("plans here: ")[2].strip()
+        assert hint.split(", ")[0] == "job-05"
+        assert len(hint.split(", ")) == 11
+        assert hint.endswith(", … 3 more")
+
+
+class TestOfflineAudit:
+    """Without a network, the newest that this clone heard of the home is what it judges by."""
+
+    @pytest.fixture
+    def newer(self, clones: Clones) -> str:
+        """Ada's clone has fetched the home; then bob pushes a policy."""
+        assert clones.run("ada", "whoami").code == 0
+        path = clones.bob / "plans/policy.yaml"
+        path.write_text(path.read_text().replace("self_approval: false", "self_approval: true"))
+        clones.git("bob", "commit", "-qam", "Loosen")
+        clones.git("bob", "push", "-q", "origin", "main")
+        return clones.git("bob", "rev-parse", "main")
+
+    def audit(self, clones: Clones) -> Result:
+        return clones.run("ada", "audit")
+
+    def test_as_last_fetched_is_said(self, clones: Clones, newer: str) -> None:
+        """The commit that decided is shown, and that the home may have gone on."""
+        old = clones.git("ada", "rev-parse", "main")
+        clones.remote.rename(clones.remote.with_name("away.git"))
+        shown = self.audit(clones).out
+        assert f"trusted refs/heads/main@{old[:12]} of the home as last fetched" in shown
+        assert newer[:12] not in shown
+
+    def test_origin_that_is_ahead_judges(self, clones: Clones, newer: str) -> None:
+        """A plain `git fetch` is enough for the audit to see the policy of today."""
+        clones.git("ada", "fetch", "-q", "origin")
+        shown = self.audit(clones).out
+        assert f"trusted refs/remotes/origin/main@{newer[:12]} as last fetched" in shown
+        assert "self_approval: false -> true" in shown
+
+    def test_home_that_is_ahead_of_origin_judges(self, clones: Clones, newer: str) -> None:
+        """An old tracking branch takes nothing back."""
+        assert clones.run("ada", "whoami").code == 0
+        found = clones.run("ada", "audit", "--json").json
+        assert found["trusted"] == f"refs/heads/main@{newer[:12]}"
+        assert found["trusted_as"] == "of the home as last fetched"
+        assert not any("rewritten" in note for note in found["notes"])
+
+    @pytest.mark.usefixtures("newer")
+    def test_parted_branches_are_noted(self, clones: Clones) -> None:
+        """Where neither descends from the other somebody rewrote one, and the home is kept to."""
+        old = clones.git("ada", "rev-parse", "main")
+        other = clones.git("ada", "commit-tree", "-m", "Aside", "-p", "main~1", "main^{tree}")
+        clones.git("ada", "update-ref", "refs/remotes/origin/main", other)
+        found = clones.run("ada", "audit", "--json").json
+        assert found["trusted"] == f"refs/heads/main@{old[:12]}"
+        [note] = [each for each in found["notes"] if "was rewritten at some time" in each]
+        assert (old[:12] in note, other[:12] in note) == (True, True)
+
+    @pytest.mark.usefixtures("newer")
+    def test_another_repository_as_origin_does_not_judge(self, clones: Clones) -> None:
+        """A fork as `origin` may be ahead as it likes."""
+        old = clones.git("ada", "rev-parse", "main")
+        clones.git("ada", "fetch", "-q", "origin")
+        clones.git("ada", "config", "remote.origin.url", "https://fork.invalid/it.git")
+        assert f"trusted refs/heads/main@{old[:12]} of the home" in self.audit(clones).out
+
+    def test_relative_origin_is_the_same_place(self, clones: Clones, newer: str) -> None:
+        """A path that counts from the work tree is known again."""
+        relative = os.path.relpath(clones.remote, clones.ada)
+        clones.git("ada", "remote", "set-url", "origin", relative)
+        clones.git("ada", "fetch", "-q", "origin")
+        assert f"origin/main@{newer[:12]}" in self.audit(clones).out

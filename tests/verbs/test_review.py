@@ -12,8 +12,10 @@ from team import CHECK, EDIT, READ, Team, command, surroundings
 from runner.core.errors import Refused
 from runner.project import Project, real_world
 from runner.verbs import review as verb
+from runner.verbs import review_sign
 from runner.verbs.decision_record import Decided
-from runner.verbs.review import PlanReview, Verdicts
+from runner.verbs.review import PlanReview
+from runner.verbs.review_sign import Verdicts
 
 STEP = "- {{id: {0}, step_type: edit_file, description: D, input: {{path: {0}, new_content: x}}}}\n"
 THREE = "".join(STEP.format(name) for name in ("one", "two", "three"))
@@ -48,7 +50,7 @@ def states(found: PlanReview) -> dict[str, str]:
 
 def sign(team: Team, reviewed: PlanReview, who: str = "bob", **verdicts: Any) -> list[Decided]:
     with opened(team, who) as project:
-        return list(verb.sign(project, reviewed, Verdicts(**verdicts)))
+        return list(review_sign.sign(project, reviewed, Verdicts(**verdicts)))
 
 
 def refusal(team: Team, reviewed: PlanReview, **verdicts: Any) -> list[str]:

@@ -120,6 +120,17 @@ class TestRendering:
         assert first["needs"] == "denied: rule 'ci': by hand"
         assert second["needs"] == "2 approvals by a maintainer (infra)"
 
+    @pytest.mark.parametrize("args", [["show", "job"], ["status", "job"]])
+    def test_a_quorum_is_told_by_its_places(self, team: Team, args: list[str]) -> None:
+        """And not by the sets of its roles that the gate counts."""
+        quorum = "{maintainer: 1, security: 1}"
+        rule = f'{{name: infra, match: {{path: "**"}}, quorum: {quorum}}}'
+        team.policy("rules: []", f"rules: [{rule}]")
+        team.propose("job", STEP.format("b", "new_content: x").replace("path: b", "path: infra/b"))
+        text = " ".join(team.cli("ada", *args).out.split())
+        assert "needs 1 approval by a maintainer and 1 by a security (infra)" in text
+        assert "2 by" not in text
+
     def test_without_a_policy_a_plan_can_still_be_read(self, tmp_path: Path) -> None:
         """In a repository that nobody governs, `show` says that no policy was found."""
         team = Team.start(tmp_path)

@@ -32,6 +32,9 @@ def commit_files(  # noqa: PLR0913  # a commit has these parts
     """
     store, branch = project.store, plan_branch(plan)
     old = refs.read(project.git_dir, branch)
+    if old and not any(history.is_ancestor(project.git_dir, old, tip) for tip in onto):
+        # a touch or a passphrase takes time, and what came meanwhile must not be lost
+        raise BranchBusy(f"moving {branch}: it moved on meanwhile", hint="try again")
     entries = {
         path: Entry(mode=FILE, oid=store.write("blob", data)) for path, data in files.items()
     }

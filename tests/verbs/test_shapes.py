@@ -189,13 +189,13 @@ def test_missing_git(team: Team, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["propose", "approve"])
 def test_no_key(team: Team, tmp_path: Path, command: str) -> None:
-    """Without a key the answer says where one was looked for and how to make one."""
+    """Without a key the answer says where one was looked for and which setting to change."""
     if command == "approve":
         team.propose("job", READ + EDIT)
     team.plan("job", READ + EDIT)
     with unchanged(team):
         result = team.cli("bob", command, "job", env={"PLANLOCK_KEY": str(tmp_path / "none")})
-        refused(result, exit_code=3, code="no_key", hint="planlock key new")
+        refused(result, exit_code=3, code="no_key", hint="export PLANLOCK_KEY=FILE, or unset it")
 
 
 def test_lost_runner_key(team: Team) -> None:

@@ -1,0 +1,3 @@
+"""The projects' own tests belong to the goals, not to this suite."""
+
+collect_ignore = ["projects"]

@@ -13,7 +13,7 @@ help:
 	@echo "make demo     play the main job in a throw-away repository"
 	@echo "make test     run the tests"
 	@echo "make lint     formatter, linter, strict types"
-	@echo "make bench    what approvals cost, against git and ssh-keygen"
+	@echo "make bench    what approvals and calls of models cost, against git, ssh-keygen and plain HTTP"
 	@echo "make mutants  change the rules in many small ways, and see which changes no test notices"
 	@echo "make clean    remove the virtual environment and caches"
 
@@ -34,6 +34,7 @@ format: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	@$(VENV)/bin/python -m tests.benchmarks.approvals
+	@$(VENV)/bin/python -m tests.benchmarks.router
 
 mutants: $(VENV)/installed-mutation
 	$(VENV)/bin/mutmut run --max-children $(MUTANT_JOBS) $(MUTANTS)

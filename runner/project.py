@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,20 +24,21 @@ from runner.core.errors import (
     RepositoryUnsuitable,
 )
 from runner.core.policy import POLICY_PATH, SIGNERS_PATH, Policy, PolicyFile
-from runner.git import home, home_offline, repository
+from runner.git import checkouts, home, home_offline, repository
 from runner.git.home import LOCAL, Home
 from runner.git.home_offline import Offline
 from runner.git.objects import ObjectStore, Signature
 from runner.git.repository import Repository
+from runner.git.repository import Setting as GitSetting
 from runner.git.signers import AllowedSigners
 from runner.git.signers import parse as parse_signers
 from runner.git.signing import SSH_KEYGEN, FileSigner, SshSigner, first_key
 from runner.git.signing_keys import DEFAULTS, usable_key
-from runner.settings import KeySettings
+from runner.settings import KeySettings, ModelSettings
 
 if TYPE_CHECKING:
     from runner.ledger.store import Ledger
-    from runner.models.scripted import ScriptedModel
+    from runner.models.contract import Models
 
 RUNNER_NAME = "planlock runner"
 
@@ -66,6 +68,8 @@ class World:
     random: Callable[[int], bytes]
     environment: Mapping[str, str]
     folder: Path
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
 
 
 def real_world() -> World:
@@ -113,7 +117,12 @@ class Project:
 
     @cached_property
     def settings(self) -> settings.Settings:
-        return settings.load(self.world.environment, self.repository.config)
+        config = settings.guarded(self.repository.config, self._configured)
+        return settings.load(self.world.environment, config)
+
+    @cached_property
+    def _configured(self) -> tuple[GitSetting, ...]:
+        return self.repository.settings(self.world.environment)
 
     @cached_property
     def store(self) -> ObjectStore:
@@ -206,8 +215,7 @@ class Project:
 
     @cached_property
     def key_settings(self) -> KeySettings:
-        environment = self.world.environment
-        return settings.load_key(environment, self.repository.settings(environment))
+        return settings.load_key(self.world.environment, self._configured)
 
     @cached_property
     def person_key(self) -> tuple[str | Path, str]:
@@ -297,16 +305,48 @@ class Project:
         return int(self.world.now().timestamp())
 
     @cached_property
-    def model(self) -> ScriptedModel:
-        from runner.models import scripted
+    def model_settings(self) -> ModelSettings:
+        """Where questions to models go; raises UsageError for a file that a branch could hold."""
+        told = settings.load_models(self.world.environment, self._configured)
+        if told.file is not None and _in_a_work_tree(told.file, self.repository):
+            raise settings.models_refused(told.file, "it is in a work tree of this repository")
+        return told
 
-        return scripted.load(self.settings.model_script)
+    @property
+    def model_store(self) -> Path:
+        """The folder of requests and answers."""
+        return self.settings.model_store or self.repository.state / "models"
+
+    @cached_property
+    def models(self) -> Models:
+        """The router, here or behind HTTP; raises InvalidDocument or FileAccessError."""
+        from runner.models import setup
+
+        told, world = self.model_settings, self.world
+        models = setup.open_models(
+            setup.Sources(
+                file=told.file,
+                url=told.url,
+                router_url=told.router_url,
+                script=self.settings.model_script,
+                environment=world.environment,
+                schema=schemas.load("models") if told.file else None,
+            ),
+            store=self.model_store,
+            clock=setup.clock(
+                now=world.now, random=world.random, monotonic=world.monotonic, sleep=world.sleep
+            ),
+        )
+        self._open.append(models.close)
+        return models
 
     @cached_property
     def ledger_url(self) -> str:
+        """The ledger's URL; raises LedgerError where the repository itself names a server."""
         from runner.ledger.database import sqlite_url
 
-        return self.settings.ledger_url or sqlite_url(self.repository.state / "ledger.sqlite")
+        told = settings.load_ledger_url(self.world.environment, self._configured)
+        return told or sqlite_url(self.repository.state / "ledger.sqlite")
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -319,6 +359,13 @@ class Project:
     def work_folder(self, plan: str, run: int) -> Path:
         """Where the files of a run lie on this machine."""
         return self.repository.state / "work" / paths.check_path(plan) / str(run)
+
+
+def _in_a_work_tree(path: Path, repo: Repository) -> bool:
+    """Whether a path lies in a work tree, or ends there by a link."""
+    tops = {repo.top, *(each.folder.resolve() for each in checkouts.list_all(repo.git_dir))}
+    places = {Path(os.path.normpath(path)), Path(os.path.realpath(path))}
+    return any(place.is_relative_to(top) for place in places for top in tops)
 
 
 def _plain(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from runner.core.errors import NotFound
 
-NAMES = ("plan", "policy", "approval", "run", "record")
+NAMES = ("plan", "policy", "approval", "run", "record", "models")
 
 
 @cache

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from runner.core.errors import LedgerError, UsageError
+
 KEY_VARIABLE: Final = "PLANLOCK_KEY"
 _KEY_CONFIG: Final = "planlock.key"
 _SIGNING_KEY: Final = "user.signingkey"
 DEFAULT_KEY_COMMAND: Final = "gpg.ssh.defaultKeyCommand"
 _PROGRAM: Final = "gpg.ssh.program"
 _OWN_SCOPES: Final = {"system", "global", "command"}
+_SQLITE: Final = "sqlite:"
+_MODELS_EXAMPLE: Final = "~/.config/planlock/models.yaml"
 _SSH_STARTS: Final = ("key::", "ssh-", "ecdsa-", "sk-")
 
 
@@ -59,15 +63,49 @@ SETTINGS = (
         name="ledger_url",
         variable="PLANLOCK_LEDGER_URL",
         config="planlock.ledgerUrl",
-        meaning="SQLAlchemy URL of the ledger; else SQLite in the git folder",
+        meaning="SQLAlchemy URL of the ledger; else SQLite in the git folder. The repository's own"
+        " configuration may name SQLite only",
     ),
     Setting(
         name="model_script",
         variable="PLANLOCK_MODEL_SCRIPT",
         config="planlock.modelScript",
-        meaning="answers of the scripted model, a YAML file; else it echoes what it was given",
+        meaning="answers of the scripted model, a YAML file, for demos and tests; it is then the"
+        " only model unless PLANLOCK_MODELS names others. Not read from the repository's own"
+        " configuration, nor are the settings below",
+    ),
+    Setting(
+        name="models",
+        variable="PLANLOCK_MODELS",
+        config="planlock.models",
+        meaning="your file of providers, models and routes (`docs/models.md`), an absolute path"
+        " outside the work tree; else what the environment tells: `GEMINI_API_KEY`, `OPENAI_API_KEY`, `OPENROUTER_API_KEY`,"
+        " `OLLAMA_HOST`, `PLANLOCK_MODEL_URL`",
+    ),
+    Setting(
+        name="model_url",
+        variable="PLANLOCK_MODEL_URL",
+        config="planlock.modelUrl",
+        meaning="a server on your machine or in your network that speaks OpenAI's API, such as"
+        " `http://127.0.0.1:8080/v1`; its models are of tier `local` and free",
+    ),
+    Setting(
+        name="router_url",
+        variable="PLANLOCK_ROUTER_URL",
+        config="planlock.routerUrl",
+        meaning="a running `planlock router serve` to ask, such as `http://127.0.0.1:8000`; else"
+        " the router runs inside each command",
+    ),
+    Setting(
+        name="model_store",
+        variable="PLANLOCK_MODEL_STORE",
+        config="planlock.modelStore",
+        meaning="folder of the requests and answers that are kept; else `planlock/models` in the"
+        " git folder",
     ),
 )
+# What decides where prompts and keys go, and who answers: never the repository's own configuration.
+_GUARDED: Final = {"model_script", "models", "model_url", "router_url", "model_store"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +117,20 @@ class Settings:
     runner_key: Path | None = None
     ledger_url: str | None = None
     model_script: Path | None = None
+    model_store: Path | None = None
     user_name: str | None = None
     user_email: str | None = None
     user_home: Path = Path("/nonexistent")
+
+
+def guarded(
+    config: Mapping[str, str], configured: Iterable[tuple[str, str, str]]
+) -> dict[str, str]:
+    """Take out of `config` what only the user's own configuration may say, unless that says it."""
+    names = {each.config.lower() for each in SETTINGS if each.name in _GUARDED}
+    own = _own(configured)
+    kept = {name: value for name, value in config.items() if name not in names}
+    return kept | {name: value for name, value in own.items() if name in names}
 
 
 def load(environment: Mapping[str, str], config: Mapping[str, str]) -> Settings:
@@ -97,10 +146,32 @@ def load(environment: Mapping[str, str], config: Mapping[str, str]) -> Settings:
         runner_key=_path(found.get("runner_key")),
         ledger_url=found.get("ledger_url"),
         model_script=_path(found.get("model_script")),
+        model_store=_path(found.get("model_store")),
         user_name=environment.get("GIT_AUTHOR_NAME") or config.get("user.name"),
         user_email=environment.get("GIT_AUTHOR_EMAIL") or config.get("user.email"),
         user_home=Path(environment.get("HOME", "/nonexistent")),
     )
+
+
+def load_ledger_url(
+    environment: Mapping[str, str], configured: Iterable[tuple[str, str, str]]
+) -> str | None:
+    """Read where the ledger is; raises LedgerError where the repository itself names a server.
+
+    It would receive what plans say, and be believed about what was spent.
+    """
+    every = list(configured)
+    setting = next(each for each in SETTINGS if each.name == "ledger_url")
+    name = setting.config.lower()
+    if told := environment.get(setting.variable):
+        return told
+    url = {key.lower(): value for _, key, value in every}.get(name) or None
+    if url is None or url.startswith(_SQLITE) or url == _own(every).get(name):
+        return url
+    message = f"opening the ledger: {setting.config} of this repository names a server"
+    mean_it = f"if you mean it: git config --global {setting.config} URL"
+    hint = f"git config --local --unset-all {setting.config}; {mean_it}"
+    raise LedgerError(message, hint=hint)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +194,7 @@ def load_key(
     """Read the settings about the caller's key; `configured` has scope, name and value of each."""
     every = list(configured)
     config = {name.lower(): value for _, name, value in every}
-    own = {name.lower(): value for scope, name, value in every if scope in _OWN_SCOPES}
+    own = _own(every)
     others = {name.lower() for scope, name, _ in every if scope not in _OWN_SCOPES}
     key, named_by = _named_key(environment, config)
     return KeySettings(
@@ -132,6 +203,42 @@ def load_key(
         program=own.get(_PROGRAM.lower()) or None,
         default_key_command=own.get(DEFAULT_KEY_COMMAND.lower()) or None,
         ignored=tuple(name for name in (_PROGRAM, DEFAULT_KEY_COMMAND) if name.lower() in others),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """Where questions to models go; `ignored` are settings of the repository itself.
+
+    A repository that could name a server would receive its readers' files and keys.
+    """
+
+    file: Path | None = None
+    url: str | None = None
+    router_url: str | None = None
+    ignored: tuple[str, ...] = ()
+
+
+def load_models(
+    environment: Mapping[str, str], configured: Iterable[tuple[str, str, str]]
+) -> ModelSettings:
+    """Read the settings about models; `configured` has scope, name and value of each.
+
+    Raises UsageError where the file of models is named by a relative path.
+    """
+    every = list(configured)
+    own = _own(every)
+    others = {name.lower() for scope, name, _ in every if scope not in _OWN_SCOPES}
+    wanted = [each for each in SETTINGS if each.name in _GUARDED]
+    found = {
+        each.name: environment.get(each.variable) or own.get(each.config.lower()) or None
+        for each in wanted
+    }
+    return ModelSettings(
+        file=_absolute(_path(found["models"])),
+        url=found["model_url"],
+        router_url=found["router_url"],
+        ignored=tuple(each.config for each in wanted if each.config.lower() in others),
     )
 
 
@@ -157,6 +264,23 @@ def how_to_change(named_by: str) -> str:
         return f"git config {_SIGNING_KEY} FILE"
     look = f"git config --show-origin {named_by}"
     return f"git config {named_by} FILE, or see who sets it: {look}"
+
+
+def models_refused(path: Path, why: str) -> UsageError:
+    """The refusal of a file of models: it names the variables whose values are sent as keys."""
+    hint = f"export PLANLOCK_MODELS={_MODELS_EXAMPLE}"
+    return UsageError(f"reading the file of models {path}: {why}", hint=hint)
+
+
+def _absolute(path: Path | None) -> Path | None:
+    """Let no repository bring the file by having one of that name."""
+    if path is None or path.is_absolute():
+        return path
+    raise models_refused(path, "a relative path could lead into any repository")
+
+
+def _own(configured: Iterable[tuple[str, str, str]]) -> dict[str, str]:
+    return {name.lower(): value for scope, name, value in configured if scope in _OWN_SCOPES}
 
 
 def _path(text: str | None) -> Path | None:

@@ -55,7 +55,7 @@ def test_an_invalid_file_has_exactly_the_problem_that_it_announces(path: Path) -
 
 
 def test_the_examples_cover_every_kind_of_file() -> None:
-    """There are valid and invalid examples of all five kinds."""
+    """There are valid and invalid examples of all six kinds."""
     valid = {kind_of(path) for path in VALID} | {"plan"}
     assert valid == {kind_of(path) for path in INVALID} == set(schemas.NAMES)
 

@@ -26,15 +26,13 @@ MOST_LINES = 12
 def cost(*, name: str | None, by: str | None, as_json: bool) -> None:
     """Sum up what model calls cost: of a PLAN, a RUN (`PLAN/N`), or everything."""
     from runner.verbs import cost as verb
-    from runner.verbs import ledger_sync
 
     plan, _, number = (name or "").partition("/")
     if number and not number.isdigit():
         raise click.UsageError(f"{name!r} is neither PLAN nor PLAN/N")
     with options.project() as project:
-        ledger_sync.catch_up(project)
-        report = verb.report(
-            project.ledger,
+        report = verb.of_project(
+            project,
             plan=plan or None,
             run=int(number) if number else None,
             by=cast("Grouping | None", by),
@@ -46,14 +44,32 @@ def cost(*, name: str | None, by: str | None, as_json: bool) -> None:
 
 
 def _show_cost(report: CostReport, title: str) -> None:
-    def cells(row: CostRow) -> list[str]:
-        money = "unknown" if row.usd is None else f"{row.usd:f}"
-        counts = [row.calls, row.input_tokens, row.output_tokens]
-        return [row.key, *map(str, counts), money, str(row.unpriced)]
+    head = [title, "calls", "tokens in", "cached", "tokens out", "reasoning", "USD", "unpriced"]
+    rows = [head, *map(_cost_cells, report.rows), _cost_cells(report.total)]
+    click.echo(render.table(rows, right=tuple(range(1, len(head)))))
+    if report.total.statuses:
+        counts = ", ".join(f"{count} {name}" for name, count in report.total.statuses.items())
+        click.echo(f"cost of the calls: {counts}")
+    if report.total.saved:
+        click.echo(f"stored answers saved {report.total.saved:f} USD")
+    if (outside := report.outside) is not None:
+        unpriced = f", {outside.unpriced} unpriced" if outside.unpriced else ""
+        click.echo(
+            f"planning: {outside.calls} calls, {outside.tokens} tokens,"
+            f" {outside.usd:f} USD{unpriced} (not part of the sum)"
+        )
+    if (planning := report.planning) is not None:
+        money = "unknown" if planning.usd is None else f"{planning.usd:f}"
+        click.echo(
+            f"planning: {_one_line(planning.model)}, {planning.input_tokens} tokens in,"
+            f" {planning.output_tokens} out, {money} USD (not part of the sum)"
+        )
 
-    head = [title, "calls", "tokens in", "tokens out", "USD", "unpriced"]
-    rows = [head, *map(cells, report.rows), cells(report.total)]
-    click.echo(render.table(rows, right=(1, 2, 3, 4, 5)))
+
+def _cost_cells(row: CostRow) -> list[str]:
+    money = "unknown" if row.usd is None else f"{row.usd:f}"
+    tokens = [row.input_tokens, row.cached_tokens, row.output_tokens, row.reasoning_tokens]
+    return [row.key, str(row.calls), *map(str, tokens), money, str(row.unpriced)]
 
 
 @click.group()

@@ -20,6 +20,8 @@ COMMANDS = {
     "people": ("authoring", "Say who may approve."),
     "policy": ("governing", "Test the policy's rules, or explain them on a plan."),
     "whoami": ("identity", "Say as whom you would approve here."),
+    "plan": ("planning", "Let a model write a plan for a goal."),
+    "revise": ("planning", "Let a model change a plan."),
     "new": ("authoring", "Write a commented draft of a plan."),
     "propose": ("authoring", "Fill in base and pins, commit the plan to its branch."),
     "validate": ("checking", "Check plans, policy, approvals and records."),
@@ -33,9 +35,12 @@ COMMANDS = {
     "status": ("reading", "For each step: what is missing, what would fix it."),
     "run": ("running", "Execute the approved steps."),
     "log": ("reading", "Tell the story of a run, from git alone."),
+    "models": ("modelling", "List language models; carry stored answers elsewhere."),
     "cost": ("books", "Sum up what runs cost."),
     "ledger": ("books", "Rebuild or check the database."),
     "audit": ("books", "Re-check everything, offline."),
+    "router": ("router", "Serve the model router over HTTP."),
+    "doctor": ("modelling", "Look whether all that planlock needs is there."),
     "demo": ("demo", "Play the whole story in a throw-away repository."),
 }
 # Files of the repository are told of where they are read and written, so these are the output's.

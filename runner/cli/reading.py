@@ -28,10 +28,11 @@ def show(*, plan: str, as_json: bool) -> None:
     if as_json:
         render.as_json(view)
     else:
-        _show_plan(view)
+        show_plan(view)
 
 
-def _show_plan(view: PlanView) -> None:
+def show_plan(view: PlanView) -> None:
+    """Print a plan as a reviewer reads it."""
     from runner.cli import plan_text
 
     lines = [*plan_text.header(view), *plan_text.notes(view)]
@@ -91,6 +92,8 @@ def _show_status(found: PlanStatus) -> None:
         run += f", held by {found.holder.name} since {found.holder.since}"
     click.echo(f"  author {found.author or '-'}, {run}")
     click.echo(f"  plan at {found.commit[:12]}, trusted {found.trusted}")
+    if found.amended:
+        click.echo(render.wrapped(found.amended))
     for step in found.steps:
         _show_step_status(step)
 

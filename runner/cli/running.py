@@ -20,6 +20,7 @@ INTERRUPTED = """
   planlock status {plan} tells how far it is.
   hint: planlock run {plan} goes on; where a command was running: planlock run {plan} --retry"""
 EXIT_CODES = {"completed": 0, "paused": 0, "awaiting_approval": 4, "failed": 5}
+PAUSED_FOR_A_REASON = 4
 
 
 @click.command()
@@ -59,7 +60,12 @@ def run(  # noqa: PLR0913  # one parameter per option
         click.echo(json.dumps({"kind": "report", **render.plain(report)}, ensure_ascii=False))
     else:
         _show_report(report)
-    ctx.exit(EXIT_CODES[report.status])
+    ctx.exit(PAUSED_FOR_A_REASON if _waits(report) else EXIT_CODES[report.status])
+
+
+def _waits(report: RunReport) -> bool:
+    """Whether a paused run lacks something, rather than having stopped where it was told to."""
+    return report.status == "paused" and bool(report.reasons)
 
 
 def _show_report(report: RunReport) -> None:

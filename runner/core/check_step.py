@@ -56,7 +56,12 @@ def _python(tests: list[str], paths: Collection[str], texts: Mapping[str, str]) 
 def _start(folder: str, paths: Collection[str]) -> str:
     """Where unittest begins; its top folder may be named only where the tests are a package."""
     top = " -t ." if f"{folder}/__init__.py" in paths else ""
-    return f" -s {shlex.quote(folder)}{top}"
+    return f" -s {_word(folder)}{top}"
+
+
+def _word(path: str) -> str:
+    """A path as one word of a command, which no program takes for an option."""
+    return shlex.quote(f"./{path}" if path.startswith("-") else path)
 
 
 def _is_script(text: str) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 import yaml
 
+DEEPEST_YAML = 100
 DEEP = "too deeply nested to be checked"
 
 
@@ -26,7 +27,7 @@ def syntax(path: str, text: str) -> str | None:
         return " ".join(str(error).split())
     except ValueError as error:  # JSON's and TOML's errors, and a NUL in Python
         return str(error)
-    except RecursionError:
+    except (RecursionError, MemoryError):  # what Python's parser raises for deep nesting
         return DEEP
     return None
 
@@ -45,8 +46,13 @@ def _python(text: str) -> ast.Module:
 
 
 def _yaml(text: str) -> None:
-    for _ in yaml.parse(text, Loader=yaml.SafeLoader):
-        pass
+    """Read the events alone, which builds nothing; raises RecursionError where they go too deep."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST_YAML:
+            raise RecursionError
 
 
 CHECKS: Mapping[str, Callable[[str], object]] = {
@@ -61,7 +67,7 @@ CHECKS: Mapping[str, Callable[[str], object]] = {
 def _top_names(text: str) -> set[str]:
     try:
         body = _python(text).body
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return set()
     names: set[str] = set()
     for node in body:

@@ -9,6 +9,7 @@ from runner.core.policy import LEVELS, Assurance, Person
 from runner.core.rules import Requirement, Verdict
 from runner.core.text import visible
 
+NONE = "no approval"
 Keys = Mapping[str, Assurance]
 
 
@@ -40,7 +41,7 @@ class Demand:
         """How many must approve, and who they must be."""
         found = [each for each in self.places if each.approvals]
         if not found:
-            return "no approval"
+            return NONE
         first, *others = found
         plural = "s" if first.approvals > 1 else ""
         parts = [f"{first.approvals} approval{plural} by {first.who}"]
@@ -97,7 +98,7 @@ def summary(verdict: Verdict) -> str:
     for each in demands(verdict.requirements):
         if each.asks:
             rules.setdefault(each.text, []).append(visible(each.rule))
-    return "; ".join(f"{text} ({', '.join(by)})" for text, by in rules.items()) or "no approval"
+    return "; ".join(f"{text} ({', '.join(by)})" for text, by in rules.items()) or NONE
 
 
 def candidates(

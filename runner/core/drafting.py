@@ -7,7 +7,7 @@ small, else search/replace blocks, each of which must match exactly once.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
@@ -22,10 +22,12 @@ WHOLE_FILE = 6_000
 FENCE = re.compile(r"^(?P<ticks>`{3,}|~{3,})[^`\n]*$", re.MULTILINE)
 # Small models repeat the marks of the material around what they write.
 _MARK = re.compile(r"^</?data [0-9a-f]{32}[^>\n]*>[ \t]*\n?", re.MULTILINE)
-BLOCK = re.compile(
-    r"^<{5,9} ?SEARCH[^\n]*\n(?P<search>.*?)^={5,9}[ \t]*\n(?P<replace>.*?)^>{5,9} ?REPLACE",
-    re.MULTILINE | re.DOTALL,
-)
+OPEN = re.compile(r"<{5,9} ?SEARCH\b")
+MIDDLE = re.compile(r"={5,9}[ \t]*$")
+CLOSE = re.compile(r">{5,9} ?REPLACE\b")
+# Above these sizes an answer is no draft, and lines are not compared one by one.
+LONGEST_ANSWER = 200_000
+MOST_PAIRS = 1_000_000
 SYSTEM = (
     "You edit one file of a software project. Follow the task exactly; change nothing else."
     " Keep the file's style, and every function, class and comment that the task does not touch. "
@@ -96,8 +98,10 @@ def messages(
 
 def read(answer: str, *, path: str, before: str | None) -> Draft:
     """Read a model's answer; raises Misfit."""
+    if len(answer) > LONGEST_ANSWER:
+        raise Misfit(f"your answer has {len(answer)} characters, more than {LONGEST_ANSWER}")
     if not is_whole(before):
-        edits = tuple((each["search"], each["replace"]) for each in BLOCK.finditer(answer))
+        edits = tuple(blocks(answer))
         if not edits:
             raise Misfit("there is no SEARCH/REPLACE block in your answer")
         return Draft(edits=edits)
@@ -105,6 +109,24 @@ def read(answer: str, *, path: str, before: str | None) -> Draft:
     if not content.strip():
         raise Misfit("your answer holds no text for the file")
     return Draft(content=content.rstrip("\n") + "\n")
+
+
+def blocks(answer: str) -> Iterator[tuple[str, str]]:
+    """The (search, replace) texts of an answer's blocks; one that is not closed is none."""
+    search: list[str] | None = None
+    replace: list[str] | None = None
+    for line in answer.splitlines(keepends=True):
+        if OPEN.match(line):
+            search, replace = [], None
+        elif search is not None and replace is None and MIDDLE.match(line):
+            replace = []
+        elif search is not None and replace is not None and CLOSE.match(line):
+            yield "".join(search), "".join(replace)
+            search = replace = None
+        elif replace is not None:
+            replace.append(line)
+        elif search is not None:
+            search.append(line)
 
 
 def unfenced(answer: str, *, nested: bool) -> str:
@@ -147,6 +169,8 @@ def apply(draft: Draft, before: str | None) -> str:
 def calmed(before: str, after: str) -> str:
     """Take back changes of empty lines alone, which a model makes that copies a whole file."""
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    if len(old) * len(new) > MOST_PAIRS:
+        return after
     lines: list[str] = []
     for kind, a, b, c, d in SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
         quiet = kind != "equal" and not "".join((*old[a:b], *new[c:d])).strip()

@@ -5,13 +5,14 @@ PlanlockError
 ├── InvalidDocument             1   one or more problems in files, each with its place
 ├── NotFound                    3   a repository, plan, run, key or file is missing
 ├── Refused                     4   not allowed now: reasons, each with what would fix it
-└── OutsideError                5   a step or something outside failed
+├── OutsideError                5   a step or something outside failed
+└── ModelError                      a language model gave no answer; each has its own exit code
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -178,3 +179,90 @@ class FileAccessError(OutsideError):
 
 class LedgerError(OutsideError):
     code = "ledger_failed"
+
+
+class ModelError(PlanlockError):
+    """A call to a language model did not give an answer.
+
+    `status` is the HTTP status under which the router tells it, `retryable` whether the same
+    request may succeed later without any change, which one error of a class may deny; `attempts`
+    are those that were made.
+    """
+
+    code = "model_failed"
+    exit_code = 5
+    status: ClassVar[int] = 502
+    retryable: bool = False
+    attempts: tuple[Any, ...] = ()
+
+
+class BadRequest(ModelError):
+    code = "bad_request"
+    exit_code = 2
+    status = 400
+
+
+class BadSchema(BadRequest):
+    """The JSON Schema of a `structure` call is none, or asks for what cannot be checked."""
+
+    code = "bad_schema"
+
+
+class BudgetExceeded(ModelError):
+    code = "budget_exceeded"
+    exit_code = 4
+    status = 402
+
+
+class PriceUnknown(ModelError):
+    """Nobody knows what the model costs, and a money limit holds."""
+
+    code = "price_unknown"
+    exit_code = 4
+    status = 402
+
+
+class ReplayMiss(ModelError):
+    """Only stored answers may be given, and there is none."""
+
+    code = "replay_miss"
+    exit_code = 3
+    status = 409
+
+
+class ContextTooLong(ModelError):
+    code = "context_too_long"
+    status = 413
+
+
+class SchemaViolation(ModelError):
+    """No model's answer satisfied the schema, repairs and escalation included."""
+
+    code = "schema_violation"
+    status = 422
+
+
+class RateLimited(ModelError):
+    code = "rate_limited"
+    status = 429
+    retryable = True
+
+
+class ProviderFailed(ModelError):
+    code = "provider_error"
+    status = 502
+    retryable = True
+
+
+class NoRoute(ModelError):
+    """No model is configured that can serve the call."""
+
+    code = "no_route"
+    exit_code = 3
+    status = 503
+
+
+class ModelTimeout(ModelError):
+    code = "timeout"
+    status = 504
+    retryable = True

@@ -8,13 +8,14 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 
-from runner.core import approval
+from runner.core import approval, refusals
+from runner.core.amendment import is_draft
 from runner.core.approval import Context, Vote
 from runner.core.errors import Reason
-from runner.core.plan import PlanFile, RunCommandInput, Step, typed_input
-from runner.core.policy import PolicyFile
+from runner.core.plan import PlanFile, Step
+from runner.core.policy import Policy, PolicyFile
 from runner.core.quorum import Quorum
-from runner.core.rules import Requirement, judge_step
+from runner.core.rules import Requirement, Verdict, judge_step
 
 SPENDS = frozenset({"analyze", "summarize"})
 
@@ -40,7 +41,10 @@ class Provenance:
 
 @dataclass(frozen=True, kw_only=True)
 class SoFar:
-    """The run up to this step, and how often and for how much approvals were used by all runs."""
+    """The run up to this step, and how often and for how much approvals were used by all runs.
+
+    `drafted` are the digests of the steps whose text a model wrote in this run.
+    """
 
     run: int = 0
     skipped: tuple[str, ...] = ()
@@ -48,6 +52,7 @@ class SoFar:
     tokens: int = 0
     uses: Mapping[str, frozenset[int]] = field(default_factory=dict)
     spent_under: Mapping[str, Decimal] = field(default_factory=dict)
+    drafted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +84,47 @@ class Decision:
 
 
 def decide(question: Question) -> Decision:
-    """Answer whether the step may run now."""
-    step = question.plan.plan.steps[question.step]
-    context = context_of(question)
-    verdict = judge_step(question.policy.policy, step)
-    requirements = _after_skips(verdict.requirements, question)
-    if reasons := (*_denials(verdict.denied), *_standing_refusals(question, step)):
+    """Answer whether the step may run now; one without its text never may."""
+    if is_draft(_step(question)):
+        first = decide_draft(question)
+        reasons = (_not_drafted(question),)
+        return Decision(answer=Answer.REFUSED, reasons=reasons) if first.allowed else first
+    return _decide(question, required(question))
+
+
+def decide_draft(question: Question) -> Decision:
+    """Answer whether a model may write the step's text now: it is asked, nothing is changed.
+
+    What no approval can mend, a rejection and the money hold as for any step. What a rule asks
+    of the edit it asks of the instruction too, since the model gets the file; a default does
+    not. What the text itself needs is asked when it is there.
+    """
+    return _decide(question, _after_skips(_ruled(question), question))
+
+
+def decide_next(question: Question) -> Decision:
+    """Answer whether a run may go on with the step: draft it, or run it where it has its text."""
+    return decide_draft(question) if is_draft(_step(question)) else decide(question)
+
+
+def _step(question: Question) -> Step:
+    return question.plan.plan.steps[question.step]
+
+
+def _verdict(question: Question) -> Verdict:
+    return judge_step(question.policy.policy, _step(question))
+
+
+def _ruled(question: Question) -> tuple[Requirement, ...]:
+    """What the policy's own rules ask of the step, without its defaults."""
+    names = {rule.name for rule in question.policy.policy.rules}
+    return tuple(each for each in _verdict(question).requirements if each.rule in names)
+
+
+def _decide(question: Question, requirements: tuple[Requirement, ...]) -> Decision:
+    step, context = _step(question), context_of(question)
+    denied = refusals.denied(_verdict(question).denied)
+    if reasons := (*denied, *_standing_refusals(question, step)):
         return Decision(answer=Answer.REFUSED, reasons=reasons, requirements=requirements)
     in_force = approval.standing(question.votes, context)
     rejections = approval.rejections(in_force, question.policy.policy, context)
@@ -93,6 +133,15 @@ def decide(question: Question) -> Decision:
         reason = Reason(code="rejected", message=f"rejected by {said}")
         return Decision(answer=Answer.REJECTED, reasons=(reason,), requirements=requirements)
     return _count(question, context, requirements, in_force)
+
+
+def _not_drafted(question: Question) -> Reason:
+    plan = question.plan.plan
+    return Reason(
+        code="not_drafted",
+        message="a model drafts it when the run gets there; then the text waits for approval",
+        fix=f"planlock run {plan.id}",
+    )
 
 
 def _said(vote: Vote) -> str:
@@ -130,6 +179,24 @@ def excluded(question: Question) -> Mapping[str, str]:
     return people
 
 
+def required(question: Question) -> tuple[Requirement, ...]:
+    """What the rules ask of the step, with what its draft or an earlier skip asks besides."""
+    return _needed(_verdict(question).requirements, question)
+
+
+def _needed(needed: tuple[Requirement, ...], question: Question) -> tuple[Requirement, ...]:
+    """A model's text waits for a person, whatever the policy leaves free."""
+    digest = question.plan.digests[question.step]
+    if digest in question.so_far.drafted and not any(each.approvals for each in needed):
+        needed = (*needed, draft_requirement(question.policy.policy))
+    return _after_skips(needed, question)
+
+
+def draft_requirement(policy: Policy) -> Requirement:
+    """What every draft asks for at least."""
+    return Requirement(approvals=1, assurance=policy.assurance, rule="a model's draft")
+
+
 def _after_skips(needed: tuple[Requirement, ...], question: Question) -> tuple[Requirement, ...]:
     """After a skipped step even a free one needs a person who knows of the skip."""
     if not question.so_far.skipped or any(each.approvals for each in needed):
@@ -138,49 +205,14 @@ def _after_skips(needed: tuple[Requirement, ...], question: Question) -> tuple[R
     return (*needed, Requirement(approvals=1, assurance=assurance, rule="after a skipped step"))
 
 
-def _denials(denied: Sequence[str]) -> tuple[Reason, ...]:
-    return tuple(
-        Reason(code="policy_denied", message=text, fix="change the step, or the policy by review")
-        for text in denied
-    )
-
-
 def _standing_refusals(question: Question, step: Step) -> Iterator[Reason]:
     """Reasons that no approval of the step can mend."""
-    policy, plan = question.policy.policy, question.plan.plan
-    yield from question.provenance.problems
+    policy, provenance = question.policy.policy, question.provenance
+    yield from provenance.problems
     if policy.plans_signed:
-        for commit in question.provenance.unsigned:
-            yield Reason(
-                code="plan_unsigned",
-                message=f"plan commit {commit[:12]} is not signed by a person of the policy",
-                fix="with a listed key and another `id`: planlock propose",
-            )
-    if plan.base is None or plan.author is None:
-        yield Reason(
-            code="not_proposed",
-            message="the plan names no base and author",
-            fix=f"planlock propose {plan.id}",
-        )
-    if len(plan.steps) > policy.limits.steps:
-        yield Reason(
-            code="limit_exceeded",
-            message=f"{len(plan.steps)} steps; the policy allows {policy.limits.steps}",
-            fix="split the plan",
-        )
-    yield from _network_refusals(question, step)
-
-
-def _network_refusals(question: Question, step: Step) -> Iterator[Reason]:
-    given = typed_input(step)
-    if isinstance(given, RunCommandInput):
-        for host in given.network:
-            if host not in question.policy.policy.sandbox.network:
-                yield Reason(
-                    code="network_not_allowed",
-                    message=f"the policy's sandbox.network does not list {host}",
-                    fix="drop the host, or change the policy by review",
-                )
+        yield from refusals.unsigned(provenance.unsigned)
+    yield from refusals.of_plan(policy, question.plan.plan)
+    yield from refusals.of_network(policy, step)
 
 
 def _count(
@@ -323,8 +355,8 @@ def money_left(question: Question, counted: Sequence[Vote]) -> Decimal | None:
 
 
 def _money_reason(question: Question, money: Decimal | None) -> tuple[Reason, ...]:
-    step = question.plan.plan.steps[question.step]
-    if step.step_type not in SPENDS:
+    step = _step(question)
+    if step.step_type not in SPENDS and not is_draft(step):
         return ()
     most = question.plan.plan.budget.tokens
     if most is not None and question.so_far.tokens >= most:

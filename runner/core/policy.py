@@ -69,9 +69,16 @@ class Rule(Strict):
 
 
 class Budgets(Strict):
+    """What models may cost; with `allow_unpriced` also those whose price nobody knows."""
+
+    call_usd: Usd | None = None
+    step_usd: Usd | None = None
     run_usd: Usd | None = None
     day_usd: Usd | None = None
     project_usd: Usd | None = None
+    run_tokens: Annotated[int, Field(ge=0)] | None = None
+    day_tokens: Annotated[int, Field(ge=0)] | None = None
+    allow_unpriced: bool = False
 
 
 class Limits(Strict):

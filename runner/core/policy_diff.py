@@ -186,8 +186,11 @@ OF_SETTINGS: Mapping[str, Judge] = {
     "plans_signed": _unless(safe=True),
     "approvals_expire_after": _beyond(parse_duration),
     **dict.fromkeys(
-        ("budgets.run_usd", "budgets.day_usd", "budgets.project_usd"), _beyond(Decimal)
+        [f"budgets.{scope}_usd" for scope in ("call", "step", "run", "day", "project")],
+        _beyond(Decimal),
     ),
+    **dict.fromkeys(("budgets.run_tokens", "budgets.day_tokens"), _beyond(int)),
+    "budgets.allow_unpriced": _unless(safe=False),
     **dict.fromkeys(("limits.steps", "limits.changed_files", "limits.changed_bytes"), _beyond(int)),
     "sandbox.require": _unless("confined"),
     **dict.fromkeys(("sandbox.network", "sandbox.tools", "sandbox.secrets", "plugins"), _wider),

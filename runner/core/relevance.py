@@ -14,11 +14,17 @@ MOST_FILES = 40
 MOST_LISTED = 300
 _WORD = re.compile(r"[A-Za-z][a-z]+|[A-Z]{2,}|[0-9]{2,}")
 _SECRET_NAME = re.compile(
-    r"(^|/)(\.env(\..*)?|\.netrc|\.npmrc|\.pypirc|\.htpasswd|id_(rsa|dsa|ecdsa|ed25519)[^/]*"
-    r"|credentials?(\.[^/]*)?|secrets?(\.[^/]*)?|[^/]*\.(pem|key|p12|pfx|jks|keystore|kdbx|gpg|asc))$",
+    r"(^|/)(\.env([._-].*)?|[^/]*\.env|\.envrc(\..*)?|\.netrc|\.npmrc|\.pypirc|\.htpasswd|\.pgpass"
+    r"|\.git-credentials|\.my\.cnf|\.s3cfg|\.boto|\.vault[_-]pass[^/]*|\.docker/config\.json"
+    r"|\.kube/config|kubeconfig|id_(rsa|dsa|ecdsa|ed25519)[^/]*|credentials?(\.[^/]*)?"
+    r"|secrets?(\.[^/]*)?|secrets/.*|[^/]*service[_-]?account[^/]*\.json|[^/]*\.tfstate(\.[^/]*)?"
+    r"|[^/]*\.tfvars(\.json)?|[^/]*\.(pem|key|p12|pfx|pkcs12|ppk|jks|keystore|kdbx|gpg|asc))$",
     re.IGNORECASE,
 )
-_HARMLESS = re.compile(r"(^|/)\.env\.(example|sample|template)$", re.IGNORECASE)
+_HARMLESS = re.compile(
+    r"(^|/)(\.env(rc)?[._-](example|sample|template|dist)|(example|sample|template)\.env)$",
+    re.IGNORECASE,
+)
 _UNHELPFUL = re.compile(
     r"(^|/)(\.gitignore|\.gitattributes|\.editorconfig|LICENSE[^/]*|COPYING|package-lock\.json|yarn\.lock|pnpm-lock\.yaml|poetry\.lock|uv\.lock|Cargo\.lock"
     r"|go\.sum|Gemfile\.lock|composer\.lock)$|\.(min\.js|min\.css|map|svg|ipynb)$"
@@ -41,6 +47,11 @@ class Choice:
 def is_secret(path: str) -> bool:
     """Whether a file's name says that it holds secrets; its content is looked at elsewhere."""
     return bool(_SECRET_NAME.search(path)) and not _HARMLESS.search(path)
+
+
+def tokens(text: str) -> int:
+    """About how many tokens a text has."""
+    return len(text.encode()) // BYTES_PER_TOKEN
 
 
 def candidates(paths: Iterable[str]) -> list[str]:
@@ -97,7 +108,7 @@ def fit(
     taken: list[str] = []
     withheld: list[tuple[str, str]] = []
     for path in order:
-        size = len(texts[path].encode()) // BYTES_PER_TOKEN + 20
+        size = tokens(texts[path]) + 20
         if len(taken) >= MOST_FILES:
             break
         if size > left:

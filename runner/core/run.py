@@ -7,9 +7,9 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from runner.core.cost import Call, Total, total
 from runner.core.errors import InvalidDocument
@@ -120,8 +120,27 @@ class RecordedError(Stored):
     message: str
 
 
+class RecordedDraft(Stored):
+    """The step whose text a model wrote: its digest before, and after; null where none applied."""
+
+    step: Name
+    number: Annotated[int, Field(ge=1)]
+    before: Digest
+    after: Digest | None = None
+
+
+def drafted_step(draft: RecordedDraft, status: str) -> tuple[dict[str, Any], str]:
+    """The step of a draft, and how it stands, as trailers tell it: it has a text, and waits."""
+    step = {"id": draft.step, "type": "edit_file", "digest": draft.after or draft.before}
+    return step, "awaiting_approval" if status == "completed" else status
+
+
 class Record(Stored):
-    """One file of a run: an attempt at a step, a skip, an adopted plan, or the end."""
+    """One file of a run: an attempt at a step, a skip, an amended plan, or the end.
+
+    An amendment has a `draft`, or else adopts the plan of the plan's branch: `source` is that
+    plan's digest where drafts of the run were carried over into it.
+    """
 
     version: Version
     kind: Literal["step", "skip", "amendment", "end"]
@@ -140,11 +159,32 @@ class Record(Stored):
     changes: list[Change] = []
     calls: list[Call] = []
     plan_digest: Digest | None = None
+    source: Digest | None = None
+    draft: RecordedDraft | None = None
     total: RecordedTotal | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        if self.kind == "amendment" and self.step is not None:
+            raise ValueError("an amendment names no step")
+        if self.kind != "amendment" and self.draft is not None:
+            raise ValueError("only an amendment has a draft")
+        return self
 
     @property
     def cost(self) -> Total:
         return total(self.calls)
+
+    @property
+    def drafted(self) -> RecordedDraft | None:
+        """The draft of an amendment; no other record has one, whatever it says."""
+        return self.draft if self.kind == "amendment" else None
+
+    @property
+    def about(self) -> str | None:
+        """The id of the step that was done, skipped or drafted."""
+        found = self.step.id if self.step else None
+        return self.drafted.step if self.drafted else found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +229,21 @@ class RunFile:
             if each.record.step is not None and each.record.step.id == step_id
         ]
         return found[-1] if found else None
+
+    @property
+    def source(self) -> str:
+        """Digest of the plan as people wrote it that the run follows: without its drafts."""
+        digests = [
+            each.record.source or each.record.plan_digest
+            for each in self.records
+            if each.record.kind == "amendment" and each.record.draft is None
+        ]
+        return next((each for each in reversed(digests) if each), self.header.plan_digest)
+
+    @property
+    def drafts(self) -> tuple[Record, ...]:
+        """The records of drafts, oldest first; also of those that failed."""
+        return tuple(each.record for each in self.records if each.record.draft is not None)
 
     def skipped(self) -> tuple[str, ...]:
         """Ids of the steps whose latest record is a skip, in plan order."""

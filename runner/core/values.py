@@ -56,7 +56,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
 
 def usd(amount: Decimal) -> str:
     """Write money as files hold it: plain digits, no exponent, at least cents."""
-    text = format(amount.normalize(), "f")
+    text = format(amount.normalize() + 0, "f")  # + 0: there is no negative nothing
     whole, _, cents = text.partition(".")
     return f"{whole}.{cents.ljust(2, '0')}"
 

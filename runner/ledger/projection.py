@@ -146,23 +146,24 @@ def approval_row(
 
 
 def _histories(records: Iterable[RecordFile]) -> dict[str, list[Record]]:
-    """The records of each step, oldest first."""
+    """The records of each step, oldest first, those of its drafts among them."""
     found: dict[str, list[Record]] = {}
     for each in records:
-        if each.record.step is not None:
-            found.setdefault(each.record.step.id, []).append(each.record)
+        if each.record.about is not None:
+            found.setdefault(each.record.about, []).append(each.record)
     return found
 
 
 def _step_columns(number: int, step: Step, history: list[Record]) -> Row:
-    attempts = [record for record in history if record.kind == "step"]
-    last = attempts[-1] if attempts else None
     cost = total(call for record in history for call in record.calls)
+    done = [record for record in history if record.step is not None]
+    attempts = [record for record in done if record.kind == "step"]
+    last = attempts[-1] if attempts else None
     return {
         "step_number": number,
         "step_id": step.id,
         "step_type": step.step_type,
-        "status": history[-1].status if history else "pending",
+        "status": done[-1].status if done else "pending",
         "input": _json(step.input),
         "output": last.output.text if last and last.output else None,
         "cost": _money(cost),
@@ -183,7 +184,7 @@ def _calls(run: RunFile, base: Row) -> Iterator[Row]:
                 **base,
                 "plan": plan,
                 "run_number": number,
-                "step_id": record.step.id if record.step else None,
+                "step_id": record.about,
                 "record_number": place,
                 "call_number": position,
                 "attempt": record.attempt,
@@ -196,12 +197,24 @@ def _call_columns(call: Call) -> Row:
     return {
         "status": call.status,
         "file": call.file,
+        "kind": call.kind,
+        "answer_id": call.id,
+        "answer_attempt": call.attempt,
         "gen_ai_provider_name": call.provider,
         "gen_ai_request_model": call.model,
+        "gen_ai_response_model": call.response_model,
         "gen_ai_usage_input_tokens": call.input_tokens,
+        "gen_ai_usage_cache_read_input_tokens": call.cache_read_input_tokens,
+        "gen_ai_usage_cache_creation_input_tokens": call.cache_creation_input_tokens,
         "gen_ai_usage_output_tokens": call.output_tokens,
+        "gen_ai_usage_reasoning_output_tokens": call.reasoning_output_tokens,
+        "usage_source": call.usage_source,
+        "route_reason": call.route_reason,
         "cost_usd": call.cost_usd,
         "cost_status": call.cost_status,
+        "price_source": call.price_source,
+        "saved_usd": call.saved_usd,
+        "reservation": call.reservation,
     }
 
 

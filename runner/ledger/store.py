@@ -20,6 +20,7 @@ from runner.ledger.tables import (
     approvals,
     model_calls,
     projected_refs,
+    reservations,
 )
 
 __all__ = ["Ledger", "set_aside", "sqlite_url"]
@@ -44,37 +45,38 @@ class Ledger:
         """Make the run's rows these, and remember that `ref` was projected up to `commit`."""
         if rows.project != self.project:
             raise ValueError(f"rows of project {rows.project} in the ledger of {self.project}")
-        with self._writing(f"recording {ref} in") as connection:
+        with self.writing(f"recording {ref} in") as connection:
             before, after = self._before(connection, rows, ref), rows.tables()
             for table in RUN_TABLES:
                 _replace(connection, table, before[table.name], after[table.name])
+            _release(connection, before["model_calls"], after["model_calls"])
             self._mark(connection, ref, commit)
         self._seen[ref] = (commit, rows)
 
     def put_approvals(self, rows: Iterable[Row]) -> None:
         """Add approvals, or bring those that are known up to date; none is removed."""
         given = {row["id"]: row for row in rows}
-        with self._writing("recording approvals in") as connection:
+        with self.writing("recording approvals in") as connection:
             known = _select(connection, approvals, approvals.c.project == self.project)
             before = [row for row in known if row["id"] in given]
             _replace(connection, approvals, before, list(given.values()))
 
     def projected(self) -> dict[str, str]:
         """The commit up to which each ref was projected."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = _select(connection, projected_refs, projected_refs.c.project == self.project)
         return {row["ref"]: row["commit_id"] for row in found}
 
     def forget(self) -> None:
         """Drop all that a rebuild brings back."""
-        with self._writing("emptying") as connection:
+        with self.writing("emptying") as connection:
             for table in (projected_refs, *reversed(REBUILDABLE)):
                 connection.execute(delete(table).where(table.c.project == self.project))
         self._seen.clear()
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
         """All rows of the rebuildable tables, by table, in the order of their ids."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return {
                 table.name: _select(
                     connection, table, table.c.project == self.project, order=(table.c.id,)
@@ -86,7 +88,7 @@ class Ledger:
         """Whether there is this run, or any run of the plan."""
         wanted = [agent_runs.c.project == self.project, agent_runs.c.plan == plan]
         wanted += [] if run is None else [agent_runs.c.run_number == run]
-        with self._reading() as connection:
+        with self.reading() as connection:
             return connection.scalar(select(agent_runs.c.id).where(*wanted).limit(1)) is not None
 
     def calls(
@@ -104,7 +106,7 @@ class Ledger:
             columns.record_number,
             columns.call_number,
         )
-        with self._reading() as connection:
+        with self.reading() as connection:
             return _select(connection, model_calls, *wanted, order=order)
 
     def close(self) -> None:
@@ -139,12 +141,13 @@ class Ledger:
             connection.execute(insert(projected_refs).values(**key, commit_id=commit))
 
     @contextmanager
-    def _writing(self, activity: str) -> Iterator[Connection]:
+    def writing(self, activity: str) -> Iterator[Connection]:
+        """One transaction with the write lock; raises LedgerError."""
         with explained(activity, self.place), database.writing(self._engine) as connection:
             yield connection
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
         with explained("reading", self.place), self._engine.connect() as connection:
             yield connection
 
@@ -179,3 +182,13 @@ def _replace(
         connection.execute(update_of(table).where(same_id), changed)
     if added:
         connection.execute(insert(table), added)
+
+
+def _release(connection: Connection, before: Sequence[Row], after: Sequence[Row]) -> None:
+    """Let go of the reservations whose calls are recorded now."""
+    fresh = {row["reservation"] for row in after} - {row["reservation"] for row in before} - {""}
+    if fresh:
+        same_id = reservations.c.id == bindparam("row_id")
+        connection.execute(
+            delete(reservations).where(same_id), [{"row_id": each} for each in fresh]
+        )

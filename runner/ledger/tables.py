@@ -104,14 +104,48 @@ model_calls = Table(
     Column("day", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("file", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("answer_id", Text, nullable=False),
+    Column("answer_attempt", BigInteger, nullable=False),
     Column("gen_ai_provider_name", Text, nullable=False),
     Column("gen_ai_request_model", Text, nullable=False),
+    Column("gen_ai_response_model", Text, nullable=False),
     Column("gen_ai_usage_input_tokens", BigInteger, nullable=False),
+    Column("gen_ai_usage_cache_read_input_tokens", BigInteger, nullable=False),
+    Column("gen_ai_usage_cache_creation_input_tokens", BigInteger, nullable=False),
     Column("gen_ai_usage_output_tokens", BigInteger, nullable=False),
+    Column("gen_ai_usage_reasoning_output_tokens", BigInteger, nullable=False),
+    Column("usage_source", Text, nullable=False),
+    Column("route_reason", Text, nullable=False),
     Column("cost_usd", Text),
     Column("cost_status", Text, nullable=False),
+    Column("price_source", Text, nullable=False),
+    Column("saved_usd", Text),
+    Column("reservation", Text, nullable=False),
     UniqueConstraint("run_id", "record_number", "call_number"),
     Index(None, "project", "plan", "run_number"),
+    Index(None, "project", "day"),
+)
+
+# Money set aside for calls that no record tells of yet; a record that does takes the row away.
+reservations = Table(
+    "reservations",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("project", Text, nullable=False),
+    Column("plan", Text),
+    Column("run_number", BigInteger),
+    Column("step_id", Text),
+    Column("ask", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("day", Text, nullable=False),
+    Column("usd", Text),
+    Column("tokens", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("settled_usd", Text),
+    Column("settled_tokens", BigInteger),
+    Column("made_at", Text, nullable=False),
+    Index(None, "project"),
 )
 
 projected_refs = Table(
@@ -124,4 +158,4 @@ projected_refs = Table(
 
 RUN_TABLES = (agent_runs, steps, model_calls)
 REBUILDABLE = (*RUN_TABLES, approvals)
-OPERATIONAL = (projected_refs,)
+OPERATIONAL = (projected_refs, reservations)

@@ -1,36 +1,36 @@
-"""The scripted model: answers from a file, for demos and tests, with stated tokens and cost.
-
-Without a script it echoes the question and the size of what it was given, so that nobody takes
-it for a real model.
-"""
+"""The scripted model: answers from a file, for demos and tests, with stated tokens and cost."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
 from runner.core import documents
-from runner.core.errors import FileAccessError, InvalidDocument, StepFailed
+from runner.core.errors import FileAccessError, InvalidDocument
+from runner.core.model_call import FinishReason, Usage
 from runner.core.plan import Tokens, model_problems
 from runner.core.values import Strict, Text, Usd
+from runner.models.contract import Ask, Failure, OnText, Reply
+from runner.models.http_failures import one_line
 
 PROVIDER = "scripted"
 MODEL = "scripted-1"
-BYTES_PER_TOKEN = 4
+SHOWN = 60
 
 
 class Answer(Strict):
-    """One scripted answer: the first whose `match` occurs in the question is given."""
+    """One scripted answer; it is given where `match` occurs in what is asked."""
 
     match: str
     answer: Text
     tokens: Tokens
     cost_usd: Usd
+    finish_reason: FinishReason = "stop"
 
 
 class Script(Strict):
@@ -38,65 +38,56 @@ class Script(Strict):
     answers: Annotated[list[Answer], Field(min_length=1)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Completion:
-    """An answer with what it cost; `cost_status` is as in the ledger."""
+class Scripted:
+    """A provider whose answers are written beforehand."""
 
-    text: str
-    input_tokens: int
-    output_tokens: int
-    cost_usd: Decimal
-    cost_status: Literal["computed", "free"]
-
-
-class ScriptedModel:
-    def __init__(self, answers: Sequence[Answer] = ()) -> None:
+    def __init__(self, name: str, answers: Sequence[Answer]) -> None:
+        self.name = name
         self.answers = tuple(answers)
 
-    def price(self, instruction: str) -> Decimal:
-        """What answering would cost at most, known before it is asked."""
-        found = self._find(instruction)
-        return Decimal(found.cost_usd) if found else Decimal(0)
-
-    def complete(self, instruction: str, material: str) -> Completion:
-        """Answer; raises StepFailed where a script is given and none of its answers fits."""
-        found = self._find(instruction)
-        if found:
-            return Completion(
-                text=found.answer,
+    def ask(self, ask: Ask, on_text: OnText | None) -> Reply:
+        """Give the answer that fits; raises Failure where none does."""
+        found = self._find(ask)
+        if on_text:
+            for line in found.answer.splitlines(keepends=True):
+                on_text(line)
+        return Reply(
+            text=found.answer,
+            finish_reason=found.finish_reason,
+            usage=Usage(
                 input_tokens=found.tokens.input,
                 output_tokens=found.tokens.output,
-                cost_usd=Decimal(found.cost_usd),
-                cost_status="computed",
-            )
-        if self.answers:
-            raise StepFailed(
-                f"asking the scripted model: no answer matches {instruction[:60]!r}",
-                hint="add an answer to the script, or unset PLANLOCK_MODEL_SCRIPT",
-            )
-        text = (
-            f"(scripted model, no provider is configured) asked: {instruction.strip()}\n"
-            f"given: {len(material)} characters of material"
-        )
-        return Completion(
-            text=text,
-            input_tokens=len((instruction + material).encode()) // BYTES_PER_TOKEN,
-            output_tokens=len(text) // BYTES_PER_TOKEN,
-            cost_usd=Decimal(0),
-            cost_status="free",
+                source="provider",
+            ),
+            response_model=MODEL,
+            raw_usage=found.tokens.model_dump(),
+            cost_usd=Decimal(found.cost_usd),
         )
 
-    def _find(self, instruction: str) -> Answer | None:
-        return next((each for each in self.answers if each.match in instruction), None)
+    def offered(self) -> Sequence[str]:
+        return [MODEL]
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _find(self, ask: Ask) -> Answer:
+        """The first that occurs in the last question, else in anything said."""
+        questions = [each.content for each in ask.messages if each.role == "user"]
+        everything = [each.content for each in ask.messages]
+        for texts in (questions[-1:], everything):
+            for answer, text in product(self.answers, texts):
+                if answer.match in text:
+                    return answer
+        asked = one_line((questions or everything or [""])[-1][:SHOWN])
+        message = f"no answer of the script matches {asked!r}: add one, or name another model"
+        raise Failure("refused", message)
 
 
-def load(path: Path | None) -> ScriptedModel:
+def load(path: Path, name: str = PROVIDER) -> Scripted:
     """Read a script; raises InvalidDocument or FileAccessError."""
-    if path is None:
-        return ScriptedModel()
     try:
         value: Any = documents.parse(path.read_bytes(), file=str(path)).value
-        return ScriptedModel(Script.model_validate(value).answers)
+        return Scripted(name, Script.model_validate(value).answers)
     except OSError as error:
         raise FileAccessError(f"reading model script {path}: {error.strerror}") from error
     except ValidationError as error:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from runner.core.cost import Call
+from runner.core.model_call import Kind, Message
 from runner.core.run import Change
 
 Reader = Callable[[str], bytes | None]
@@ -52,12 +53,24 @@ class Preview:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """A question to a model; `version` names the wording around it, `over` the steps it quotes."""
+
+    kind: Kind
+    version: str
+    messages: Sequence[Message]
+    over: Sequence[str] = ()
+    max_tokens: int = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
 class Context:
     """All that a step may touch: functions of the confined workspace, the model, earlier outputs.
 
     `read` gives the bytes of a file up to a limit, `replace` writes one whole where it still
     has the expected digest (or `absent`), `remove` deletes one, `command` runs one confined,
-    `ask` puts a question to the model.
+    `ask` puts a question to a model, within the budgets, and keeps what it cost. `outputs` are in
+    the order of the plan.
     """
 
     goal: str
@@ -66,7 +79,7 @@ class Context:
     replace: Callable[[str, bytes, str | None, int | None], Change]
     remove: Callable[[str, str | None], Change]
     command: Callable[[Any], Output]
-    ask: Callable[[str, str], Output]
+    ask: Callable[[Prompt], Output]
 
 
 class StepType(ABC):

@@ -10,6 +10,7 @@ from runner.core.plan import EditFileInput
 from runner.steps.contract import Context, Output, Preview, Reader, StepType
 
 LIMIT = 1_000_000
+NOT_YET = "drafted by a model when the run gets there; you will see it before it is applied"
 
 
 def apply(given: EditFileInput, before: bytes | None) -> bytes | None:
@@ -22,8 +23,8 @@ def apply(given: EditFileInput, before: bytes | None) -> bytes | None:
         return given.new_content.encode()
     if given.edits is None:
         raise StepFailed(
-            f"editing {given.path}: drafts (`instruction`) need a model, which this version lacks",
-            hint="write new_content or edits",
+            f"editing {given.path}: it has an instruction and no text yet",
+            hint="write new_content or edits, or let the run draft it",
         )
     return _replace_all(given, _text(given.path, before)).encode()
 
@@ -66,6 +67,9 @@ class EditFile(StepType):
         if given.replaces is not None and given.replaces != pin(before):
             trouble = f"stale: {given.path} is not the file that the edit was written against"
             return Preview(line=line, path=given.path, before=before, trouble=trouble)
+        if given.instruction is not None:
+            details = [("instruction", given.instruction), ("text", NOT_YET)]
+            return Preview(line=f"draft {given.path}", details=details)
         try:
             after = apply(given, before)
         except StepFailed as error:

@@ -145,8 +145,8 @@ def _audit_run(walk: Walk, authorities: Authorities, known: Known, name: RunName
         plan_tip=header.plan_tip,
     ).judge()
     recorded = {
-        (each.record.step.id, each.record.attempt)
+        (each.record.about, each.record.attempt)
         for each in walk.run.records
-        if each.record.step is not None
+        if each.record.about is not None
     }
     audit_records.check_leases(walk.past, name, recorded)

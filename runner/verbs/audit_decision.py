@@ -17,7 +17,7 @@ from runner.core.run import Change, Record, RecordedGate, RunFile, digest_bytes
 from runner.core.values import parse_time, usd
 from runner.project import Authority
 from runner.steps import edit_file
-from runner.verbs import evidence
+from runner.verbs import audit_drafts, evidence
 from runner.verbs.audit_authority import Authorities
 from runner.verbs.audit_past import Past
 from runner.verbs.audit_shape import Link, Walk
@@ -65,12 +65,13 @@ class Judge:
             where = f"{self.walk.name} {link.file.name}"
             with self.past.found.reading(where):
                 self.past.graph.extend(self.seen, [link.before.oid])
-                if link.record.step is not None:
+                if link.record.about is not None:
                     self._step(link, position)
 
     def _step(self, link: Link, position: int) -> None:
         plan = self.past.plan_at(link.before.oid, self.walk.run.header.plan, on_branch=True)
-        number = plan.file.index(link.record.step.id) if plan and link.record.step else None
+        about = link.record.about
+        number = plan.file.index(about) if plan and about else None
         relied = self._relied_on(link)
         if plan is None or number is None or relied is None:
             return
@@ -79,7 +80,8 @@ class Judge:
             return
         self._check_forward(link, relied)
         question = self._question(link, position, plan=plan, number=number, authority=authority)
-        decision = gate.decide(question)
+        decide = gate.decide_draft if link.record.drafted else gate.decide
+        decision = decide(question)
         self._compare(link, relied, question, decision)
         self._check_effect(link, question, decision)
 
@@ -129,7 +131,7 @@ class Judge:
             step=number,
             policy=authority.policy_file,
             votes=self.walk.ballots.votes(header.plan, brought, authority, now),
-            provenance=self._provenance(link, plan, authority),
+            provenance=self._provenance(link, plan, authority, before),
             so_far=evidence.so_far(before, self._others(link.record), header.run),
             now=now,
         )
@@ -149,14 +151,16 @@ class Judge:
             if (parse_time(each.header.started_at), each.header.run) < mine
         ]
 
-    def _provenance(self, link: Link, plan: PlanAt, authority: Authority) -> Provenance:
+    def _provenance(
+        self, link: Link, plan: PlanAt, authority: Authority, before: RunFile
+    ) -> Provenance:
         """As git tells it of the plan's branch then; keys count as of the step."""
         now = parse_time(link.record.started_at)
         valid = authority.signers.as_of(now)
         on_branch = self.plan_tip != authority.commit
         there = self.past.plan_at(self.plan_tip, plan.id, on_branch=on_branch)
         gone = link.record.gate is not None and link.record.gate.plan_tip not in self.past.graph
-        if not gone and (there is None or there.file.digests != plan.file.digests):
+        if not gone and (there is None or not audit_drafts.explains(there, plan, before)):
             message = f"the plan in {self.plan_tip[:12]} is not the one that ran"
             self.walk.add("digest_differs", link.file.name, message)
         key = (self.plan_tip, authority.commit, valid)
@@ -235,7 +239,8 @@ class Judge:
                 message = f"{change.path}: {trouble}"
                 self.walk.add("unapproved_change", link.file.name, message)
         given = typed_input(step)
-        if isinstance(given, EditFileInput) and record.status == "completed":
+        done = record.status == "completed" and record.drafted is None
+        if isinstance(given, EditFileInput) and done:
             self._check_edit(link, given)
 
     @staticmethod

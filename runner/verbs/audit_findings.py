@@ -23,6 +23,7 @@ CODES = {
     "changes_differ": "A commit changed other files than its record or its step says.",
     "cost_differs": "A sum or a call's cost is not what the files beside it say.",
     "digest_differs": "A recorded digest is not that of the plan at that point.",
+    "draft_differs": "A draft changed the plan otherwise than by the text of the step it names.",
     "foreign_commit": "A run's branch has a commit that the runner does not make.",
     "header_differs": "A run's header is not about this run, plan or repository.",
     "not_allowed": "The gate, asked again, would not have decided as recorded.",

@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 from runner.core import documents
+from runner.core.cost import LOST, Call
 from runner.core.run import (
     DONE,
     Record,
@@ -14,7 +15,7 @@ from runner.core.run import (
     check_transition,
 )
 from runner.core.values import parse_time
-from runner.verbs import recording
+from runner.verbs import audit_drafts, recording
 from runner.verbs.audit_shape import Link, Walk
 from runner.verbs.evidence import PlanAt
 
@@ -63,6 +64,9 @@ def _check_place(walk: Walk, link: Link, before: list[Record]) -> None:
     where, record = link.file.name, link.record
     if any(each.kind == "end" for each in before):
         walk.add("order", where, "it comes after the closing record")
+    if record.changes and (record.kind, record.status) != ("step", "completed"):
+        message = f"only a completed step changes anything; this is a {record.status} {record.kind}"
+        walk.add("unapproved_change", where, message)
     if plan is None:
         walk.add("digest_differs", where, "the branch holds no plan there")
     elif record.step is not None:
@@ -70,6 +74,8 @@ def _check_place(walk: Walk, link: Link, before: list[Record]) -> None:
         _check_turn(walk, link, plan)
     elif record.kind == "amendment":
         _check_amendment(walk, link, before)
+        if record.drafted is not None:
+            audit_drafts.check(walk, link, _so_far(walk, link))
     elif record.kind == "end":
         _check_end(walk, link, plan)
     else:
@@ -132,7 +138,9 @@ def _check_amendment(walk: Walk, link: Link, before: list[Record]) -> None:
         if after
         else {}
     )
-    if after is None or link.record.plan_digest != after.file.digest:
+    failed = link.record.draft is not None and link.record.status != "completed"
+    told = after.file.digest if after and failed else link.record.plan_digest
+    if after is None or told != after.file.digest:
         walk.add("digest_differs", link.file.name, "its plan digest is not that of the plan")
     for each in before:
         if each.step is not None and digests.get(each.step.id) != each.step.digest:
@@ -158,12 +166,22 @@ def _check_end(walk: Walk, link: Link, plan: PlanAt) -> None:
 
 def _check_calls(walk: Walk, link: Link) -> None:
     for call in link.record.calls:
+        if call.status == LOST:
+            continue  # its runner ended before it could keep what was said
         path = f"{walk.folder}/{call.file}"
         data = walk.past.store.file(link.commit.tree, path)
         if data is None:
             walk.add("call_missing", link.file.name, f"there is no {path}")
             continue
-        value: Any = documents.parse(data, file=path).value
-        wanted = call.model_dump()
-        if not isinstance(value, dict) or {name: value.get(name) for name in wanted} != wanted:
+        if not _tells(documents.parse(data, file=path).value, call):
             walk.add("cost_differs", link.file.name, f"{path} tells another call")
+
+
+def _tells(value: Any, call: Call) -> bool:
+    """Whether the file of a question has the call as the record does; the first version had one."""
+    told = value.get("calls", [value]) if isinstance(value, dict) else []
+    wanted = call.model_dump(exclude_unset=True)
+    return any(
+        isinstance(each, dict) and {name: each.get(name) for name in wanted} == wanted
+        for each in told
+    )

@@ -15,6 +15,7 @@ from runner.core.run import (
     RecordFile,
     RunFile,
     digest_bytes,
+    drafted_step,
     plan_folder,
     run_folder,
 )
@@ -188,15 +189,18 @@ def _trailers(of: Walk, link: Link) -> list[trailers.Trailer]:
     record, header = link.record, of.run.header
     plan = of.past.plan_at(link.commit.oid, header.plan, on_branch=True)
     digest = plan.file.digest if plan else ""
-    if record.step is None:
+    step, status = record.step.model_dump() if record.step else None, str(record.status)
+    if record.drafted:
+        step, status = drafted_step(record.drafted, status)
+    if step is None:
         pairs = [("Plan", header.plan), ("Plan-Digest", digest), ("Run", str(header.run))]
         return [*pairs, ("Run-Status", record.status)]
     return recording.step_trailers(
         plan=header.plan,
         digest=digest,
         run=header.run,
-        step=record.step.model_dump(),
-        status=record.status,
+        step=step,
+        status=status,
         approvers=record.gate.approvers if record.gate else (),
         calls=[call.model_dump() for call in record.calls],
     )

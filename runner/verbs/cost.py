@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from runner.core.cost import Call, Total, total
+from runner.core.budget import NOTHING
+from runner.core.cost import Call, total
 from runner.core.errors import LedgerError, NotFound, UsageError
 from runner.ledger.projection import known_usd
+from runner.ledger.reservations import outside_of_runs
 from runner.ledger.store import Ledger
+from runner.project import Project
+from runner.verbs import evidence, ledger_sync
 
 Grouping = Literal["step", "model", "day", "project"]
 Key = Callable[[Mapping[str, Any]], str]
@@ -29,13 +34,44 @@ IN_RUN_ORDER = (None, "step")
 
 @dataclass(frozen=True, kw_only=True)
 class CostRow:
-    """`usd` is the sum of what has a price; None where no call has one."""
+    """`usd` is the sum of what has a price; None where no call has one.
+
+    Cached and reasoning tokens are part of the others. `saved` is what the answers had cost that
+    came from the store. `statuses` counts the calls by how their cost is known.
+    """
 
     key: str
     calls: int
     input_tokens: int
+    cached_tokens: int = 0
+    output_tokens: int
+    reasoning_tokens: int = 0
+    usd: Decimal | None
+    unpriced: int
+    saved: Decimal = Decimal(0)
+    statuses: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanningCost:
+    """What writing the plan cost, as the plan tells; no part of any run."""
+
+    model: str
+    input_tokens: int
     output_tokens: int
     usd: Decimal | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutsideCost:
+    """What questions outside of runs cost here, plannings that failed included.
+
+    Tokens in and out together. Git does not have these: another ledger, or a lost one, knows less.
+    """
+
+    calls: int
+    tokens: int
+    usd: Decimal
     unpriced: int
 
 
@@ -43,6 +79,50 @@ class CostRow:
 class CostReport:
     rows: tuple[CostRow, ...]
     total: CostRow
+    planning: PlanningCost | None = None
+    outside: OutsideCost | None = None
+
+
+def of_project(
+    project: Project,
+    *,
+    plan: str | None = None,
+    run: int | None = None,
+    by: Grouping | None = None,
+) -> CostReport:
+    """Sum up as `report` does, after catching up; of a plan, with what writing it cost."""
+    ledger_sync.catch_up(project)
+    planning = _planning(project, plan) if plan is not None and run is None else None
+    if planning is not None and not project.ledger.has_run(plan or ""):
+        return CostReport(rows=(), total=_row("total", ()), planning=planning)
+    outside = _outside(project.ledger) if plan is None else None
+    made = report(project.ledger, plan=plan, run=run, by=by)
+    return replace(made, planning=planning, outside=outside)
+
+
+def _outside(ledger: Ledger) -> OutsideCost | None:
+    every = [each.counts for each in outside_of_runs(ledger)]
+    if not every:
+        return None
+    whole = sum(every, NOTHING)
+    return OutsideCost(
+        calls=len(every), tokens=whole.tokens, usd=whole.usd, unpriced=whole.unpriced
+    )
+
+
+def _planning(project: Project, plan: str) -> PlanningCost | None:
+    try:
+        planner = evidence.find_plan(project, plan).file.plan.planner
+    except NotFound:
+        return None
+    if planner is None:
+        return None
+    return PlanningCost(
+        model=planner.model,
+        input_tokens=planner.tokens.input,
+        output_tokens=planner.tokens.output,
+        usd=None if planner.cost_usd is None else Decimal(planner.cost_usd),
+    )
 
 
 def report(
@@ -57,10 +137,9 @@ def report(
     for row in ledger.calls(plan=plan, run=run, all_projects=by == "project" and plan is None):
         groups.setdefault(KEYS[by](row), []).append(_call(row))
     keys = list(groups) if by in IN_RUN_ORDER else sorted(groups)
-    totals = {key: total(groups[key]) for key in keys}
     return CostReport(
-        rows=tuple(_row(key, cost) for key, cost in totals.items()),
-        total=_row("total", sum(totals.values(), Total())),
+        rows=tuple(_row(key, groups[key]) for key in keys),
+        total=_row("total", [call for key in keys for call in groups[key]]),
     )
 
 
@@ -80,8 +159,11 @@ def _call(row: Mapping[str, Any]) -> Call:
             status=row["status"],
             input_tokens=row["gen_ai_usage_input_tokens"],
             output_tokens=row["gen_ai_usage_output_tokens"],
+            cache_read_input_tokens=row["gen_ai_usage_cache_read_input_tokens"],
+            reasoning_output_tokens=row["gen_ai_usage_reasoning_output_tokens"],
             cost_usd=row["cost_usd"],
             cost_status=row["cost_status"],
+            saved_usd=row["saved_usd"],
             file=row["file"],
         )
     except ValidationError as error:
@@ -92,12 +174,17 @@ def _call(row: Mapping[str, Any]) -> Call:
         ) from error
 
 
-def _row(key: str, cost: Total) -> CostRow:
+def _row(key: str, calls: Sequence[Call]) -> CostRow:
+    cost = total(calls)
     return CostRow(
         key=key,
         calls=cost.calls,
         input_tokens=cost.input_tokens,
+        cached_tokens=cost.cached_tokens,
         output_tokens=cost.output_tokens,
+        reasoning_tokens=cost.reasoning_tokens,
         usd=known_usd(cost),
         unpriced=cost.unpriced,
+        saved=cost.saved,
+        statuses=dict(sorted(Counter(call.cost_status for call in calls).items())),
     )

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from runner.core import approval, gate
+from runner.core.amendment import is_draft
 from runner.core.approval import NAMESPACE, Vote
 from runner.core.errors import Reason, Refused, UsageError
 from runner.core.gate import Question
@@ -17,7 +18,7 @@ from runner.core.run import RunFile, statuses
 from runner.core.values import parse_time
 from runner.git.signers import Verdict
 from runner.project import Authority, Project
-from runner.verbs import evidence, runs
+from runner.verbs import amended, evidence, runs
 from runner.verbs import plan_branch as branches
 from runner.verbs.decision_record import Decided, Wish, record_value, write_decision
 from runner.verbs.evidence import Evidence, PlanAt
@@ -29,7 +30,7 @@ NOUNS = {"approve": "approval", "reject": "rejection", "withdraw": "withdrawal"}
 def decide(project: Project, plan_id: str, wish: Wish) -> Decided:
     """Write, sign and commit a decision; raises Refused with reasons where it could not count."""
     project.home.fetch(plan_id)
-    plan = evidence.find_plan(project, plan_id)
+    plan = amended.find_plan(project, plan_id)
     _check_digest(plan, wish.digest)
     now = project.world.now()
     onto = branches.local_tip(project, plan_id) or plan.commit
@@ -56,7 +57,7 @@ def decide(project: Project, plan_id: str, wish: Wish) -> Decided:
     value["supersedes"] = sorted(vote.digest for vote in replaced)
     notes = tuple(_still_standing(plan, mine, replaced, value))
     if wish.decision == "approve":
-        notes += _misfits(found, plan, value, verdict)
+        notes += (*_misfits(found, plan, value, verdict), *_to_come(plan, steps))
     return write_decision(project, plan, value, onto=onto, notes=notes)
 
 
@@ -100,11 +101,12 @@ def _steps(plan: PlanAt, wish: Wish, found: Evidence) -> list[str]:
         return [name for name in every if name in wish.steps]
     if wish.decision != "reject":
         return every
-    policy = found.authority.policy
+    policy, drafts = found.authority.policy, plan.amended.models if plan.amended else {}
     needing = [
         step.id
         for step in plan.file.plan.steps
-        if any(each.approvals for each in judge_step(policy, step).requirements)
+        if step.id in drafts
+        or any(each.approvals for each in judge_step(policy, step).requirements)
     ]
     return needing or every
 
@@ -185,6 +187,19 @@ def _still_standing(
         if vote not in replaced and not set(live).isdisjoint(value["steps"]):
             kind = NOUNS[vote.record.decision]
             yield f"your earlier {kind} {vote.record.id} of {', '.join(live)} still holds"
+
+
+def _to_come(plan: PlanAt, steps: Sequence[str]) -> Iterator[str]:
+    """Tell of steps whose text is not there yet: what it is, nobody can have approved."""
+    for step in filter(is_draft, plan.file.plan.steps):
+        names = plan_ids(plan)
+        later = [name for name in names[names.index(step.id) :] if name in steps]
+        if later:
+            yield (
+                f"{step.id} is drafted by a model when the run gets there: then approve"
+                f" {', '.join(later)} anew, with the text"
+            )
+            return
 
 
 def _misfits(

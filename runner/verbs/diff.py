@@ -13,7 +13,7 @@ from runner.core.plan_diff import FieldChange
 from runner.core.policy import Policy
 from runner.core.text import visible
 from runner.project import Authority, Project
-from runner.verbs import diff_steps, diff_versions, evidence, show
+from runner.verbs import amended, diff_steps, diff_versions, show
 from runner.verbs.diff_steps import Standing, StepChange
 from runner.verbs.diff_versions import Approved
 from runner.verbs.evidence import Evidence, PlanAt
@@ -58,7 +58,7 @@ class PlanDiff:
 def diff(project: Project, plan_id: str, *, by: str = "", since: str = "") -> PlanDiff:
     """Compare a plan with what a person approved last, or with the version of a digest."""
     project.home.fetch(plan_id)
-    plan = evidence.find_plan(project, plan_id)
+    plan = amended.find_plan(project, plan_id)
     view = show.render(project, plan)
     if since:
         return _since_version(project, plan, view, since)
@@ -174,7 +174,7 @@ def _compare(  # noqa: PLR0913  # a comparison has two sides, a reader and what 
     standing: Standing,
 ) -> PlanDiff:
     steps = diff_steps.compare(
-        project.store, then, plan.file, view=view, approved=read, standing=standing
+        project.store, then, plan, view=view, approved=read, standing=standing
     )
     return _plan_diff(
         plan,

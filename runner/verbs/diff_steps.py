@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.core import plan_diff
+from runner.core.amendment import is_draft
 from runner.core.errors import Reason
 from runner.core.plan import PlanFile
 from runner.core.plan_diff import FieldChange, Pair, State
 from runner.core.text import visible
 from runner.git.objects import ObjectStore
 from runner.verbs.diff_versions import Approved
+from runner.verbs.evidence import PlanAt
 from runner.verbs.preview import StepPreview, simulate, unified_diff
-from runner.verbs.show import PlanView, StepView, base_tree
+from runner.verbs.show import PlanView, StepView, base_tree, reached
 
 # What a step does to a file is told by the file that comes of it.
 CONTENT = frozenset({"input.new_content", "input.edits", "input.delete"})
@@ -61,18 +63,19 @@ class Comparison:
 def compare(  # noqa: PLR0913  # a comparison has two sides, a reader and what they approved
     store: ObjectStore,
     then: PlanFile,
-    now: PlanFile,
+    plan: PlanAt,
     *,
     view: PlanView,
     approved: Approved,
     standing: Standing,
 ) -> tuple[StepChange, ...]:
     """Tell of every step, in the order of now, how it stands."""
+    now = plan.file
     sides = Comparison(
         then=then,
         now=now,
         old=simulate(store, base_tree(store, then.plan), then.plan),
-        new=simulate(store, base_tree(store, now.plan), now.plan),
+        new=simulate(store, base_tree(store, now.plan), now.plan, reached(plan)),
         view=view,
         approved=approved,
         standing=standing,
@@ -130,6 +133,8 @@ def _result_diff(sides: Comparison, pair: Pair) -> tuple[str, ...]:
     if pair.then is None or pair.now is None:
         return ()
     old, new = sides.old[pair.then].preview, sides.new[pair.now].preview
+    if is_draft(sides.old[pair.then].step) and new.path and not new.trouble:
+        return tuple(unified_diff(new.path, new.before, new.after))
     if old.path is None or old.path != new.path or old.trouble or new.trouble:
         return ()
     if old.after == new.after:

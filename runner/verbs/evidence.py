@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -25,6 +25,7 @@ from runner.git.objects import FILE, FOLDER, Commit, ObjectStore
 from runner.git.sshsig import BadSignature
 from runner.project import Authority, Project
 from runner.verbs import runs, votes
+from runner.verbs.preview import Reached
 from runner.verbs.votes import NO_VOTES, Places
 
 _PLAN_ID = re.compile(r"[a-z0-9-]+")
@@ -34,13 +35,36 @@ MOST_PLANS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
+class Amended:
+    """The open run whose drafts are in a plan: by which models, by step, and how far it is.
+
+    `asked` are the instructions that people wrote.
+    """
+
+    run: int
+    models: Mapping[str, str]
+    asked: Mapping[str, str]
+    reached: Reached
+
+    @property
+    def story(self) -> str:
+        """Who drafted what, for a reader."""
+        each = ", ".join(f"{step} was drafted by {model}" for step, model in self.models.items())
+        return f"as amended by run {self.run}: {each}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlanAt:
-    """A plan as one commit has it; `on_branch` is False for a plan on the trusted ref."""
+    """A plan as one commit has it; `on_branch` is False for a plan on the trusted ref.
+
+    With `amended` it has what a run drafted, and the commit is the plan's without that.
+    """
 
     commit: str
     file: PlanFile
     document: Document
     on_branch: bool
+    amended: Amended | None = None
 
     @property
     def id(self) -> str:
@@ -308,4 +332,9 @@ def so_far(run: RunFile | None, others: Iterable[RunFile], number: int) -> SoFar
         tokens=run.cost.input_tokens + run.cost.output_tokens if run else 0,
         uses={digest: frozenset(numbers) for digest, numbers in uses.items()},
         spent_under=spent,
+        drafted=frozenset(
+            each.draft.after
+            for each in (run.drafts if run else ())
+            if each.draft and each.draft.after
+        ),
     )

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from runner.core.amendment import is_draft
 from runner.core.errors import (
-    AuthorityRefused,
     BranchBusy,
     PlanlockError,
     Reason,
     UsageError,
 )
-from runner.core.gate import Answer, Decision, Question, decide
+from runner.core.gate import Answer, Decision, Question, decide_next
 from runner.core.plan import Step, typed_input
 from runner.core.run import (
     DONE,
@@ -23,12 +23,12 @@ from runner.core.run import (
     statuses,
 )
 from runner.core.values import time_text, usd
-from runner.git import history
 from runner.git.worktree import WorkTree
 from runner.project import Project
 from runner.sandbox.contract import Backend
 from runner.steps import registry
 from runner.verbs import (
+    amending,
     evidence,
     performing,
     preparing,
@@ -37,11 +37,14 @@ from runner.verbs import (
     runs,
     session,
     starting,
+    stops,
 )
+from runner.verbs.adopting import fresh_evidence
 from runner.verbs.events import Listener
 from runner.verbs.evidence import Evidence
 from runner.verbs.performing import Performer
 from runner.verbs.session import Session
+from runner.verbs.stops import Stop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,16 +72,6 @@ class RunReport:
     message: str
     cost_usd: str
     unpriced_calls: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stop:
-    """Why the loop ended."""
-
-    status: str
-    step: str = ""
-    reasons: tuple[Reason, ...] = ()
-    message: str = ""
 
 
 def run(project: Project, plan_id: str, options: Options, listener: Listener) -> RunReport:
@@ -155,7 +148,7 @@ def _loop(held: Session, options: Options) -> Stop:
         step = _next(held)
         if step is None:
             # a plan that grew meanwhile is adopted; one that changed otherwise is of no concern now
-            if isinstance(_fresh_evidence(held), Stop) or _next(held) is None:
+            if isinstance(fresh_evidence(held), Stop) or _next(held) is None:
                 return _close(held)
             continue
         name = held.plan.file.plan.steps[step].id
@@ -217,96 +210,30 @@ def _one(held: Session, number: int, options: Options) -> Stop | None:
     latest = held.run.latest(step.id)
     if latest is not None and step.id not in held.retried:
         if not options.retry:
-            return _still_failed(held, number, latest.status)
+            return stops.still_failed(held, number, latest.status)
         held.retried.add(step.id)
-    found = _fresh_evidence(held)
+    found = fresh_evidence(held)
     if isinstance(found, Stop):
         return found
     if held.plan.file.index(step.id) != number:
         return None  # an adopted plan moved the step; look again
+    return _ask(held, number, found, options)
+
+
+def _ask(held: Session, number: int, found: Evidence, options: Options) -> Stop | None:
+    """Ask the gate, and skip the step, have it drafted, wait, or perform it."""
     question = held.question(found, number)
-    decision = decide(question)
+    decision = decide_next(question)
     if decision.answer is Answer.REJECTED:
         _skip(held, number, found, decision)
         return None
+    if is_draft(held.plan.file.plan.steps[number]):
+        return amending.write(held, number, found, question, again=options.retry)
     reasons = decision.reasons if decision.answer is Answer.REFUSED else ()
-    backend, more = preparing.prepare(held, question, decision) if not reasons else (None, ())
+    backend, more = preparing.prepare(question) if not reasons else (None, ())
     if reasons or more:
-        return _wait(held, number, (*reasons, *more))
+        return stops.wait(held, number, (*reasons, *more))
     return _perform(held, number, found, question, decision, backend)
-
-
-def _still_failed(held: Session, number: int, status: str) -> Stop:
-    step = held.plan.file.plan.steps[number]
-    reason = Reason(
-        code="step_failed",
-        message=f"step {number + 1} {step.id} {status} and is not repeated by itself",
-        fix=f"planlock run {held.plan.id} --retry",
-    )
-    return Stop(status="failed", step=step.id, reasons=(reason,))
-
-
-def _wait(held: Session, number: int, reasons: tuple[Reason, ...]) -> Stop:
-    step = held.plan.file.plan.steps[number]
-    held.tell("waiting", step=number, status="awaiting_approval")
-    return Stop(status="awaiting_approval", step=step.id, reasons=reasons)
-
-
-def _fresh_evidence(held: Session) -> Evidence | Stop:
-    """Read authority, plan branch and approvals as they are now; adopt a plan that only grew."""
-    project = held.project
-    project.home.fetch(held.plan.id)
-    plan = evidence.find_plan(project, held.plan.id)
-    found = evidence.gather(project, plan, now=held.now(), extra_tips=[held.tip])
-    held.votes.update((vote.digest, vote) for vote in found.votes)
-    last = _last_authority(held)
-    if not history.is_ancestor(project.git_dir, last, found.authority.commit):
-        message = f"the trusted ref moved backwards: {last[:12]} was used, now {found.authority}"
-        raise AuthorityRefused(message, hint="planlock audit")
-    if plan.file.digests == held.plan.file.digests:
-        held.plan = replace(plan, file=held.plan.file)
-        return found
-    return _adopt(held, found)
-
-
-def _last_authority(held: Session) -> str:
-    used = [each.record.gate.authority for each in held.run.records if each.record.gate]
-    return used[-1] if used else held.run.header.authority
-
-
-def _adopt(held: Session, found: Evidence) -> Evidence | Stop:
-    changed = _changed_recorded_steps(held, found)
-    if changed or found.plan.file.plan.base != held.plan.file.plan.base:
-        names = ", ".join(changed) or "the base"
-        reason = Reason(
-            code="stale",
-            message=f"the plan changed under this run: {names} is not what was recorded",
-            fix=f"planlock run {held.plan.id} --new",
-        )
-        return Stop(
-            status="awaiting_approval", step=changed[0] if changed else "", reasons=(reason,)
-        )
-    path = evidence.plan_path(held.plan.id)
-    entry = held.project.store.entry(held.project.store.commit(found.plan.commit).tree, path)
-    value = {
-        "kind": "amendment",
-        "started_at": time_text(held.now()),
-        "ended_at": time_text(held.now()),
-        "executor": recording.executor(),
-        "status": "completed",
-        "plan_digest": found.plan.file.digest,
-    }
-    held.plan = found.plan
-    publishing.publish_record(held, "plan", value, {path: entry}, status="completed", number=None)
-    held.tell("note", text=f"adopted the plan of {found.plan.commit[:12]}")
-    return found
-
-
-def _changed_recorded_steps(held: Session, found: Evidence) -> list[str]:
-    new = found.plan.file
-    names = {step.id: new.digests[n] for n, step in enumerate(new.plan.steps)}
-    recorded = [each.record.step for each in held.run.records if each.record.step]
-    return list(dict.fromkeys(step.id for step in recorded if names.get(step.id) != step.digest))
 
 
 def _perform(  # noqa: PLR0913, PLR0917  # the parts of one execution
@@ -328,6 +255,8 @@ def _perform(  # noqa: PLR0913, PLR0917  # the parts of one execution
     held.tell("step_started", step=number, text=step.description)
     performer = Performer(held, step, question=question, decision=decision)
     done = performer.perform(backend, _streamer(held, number))
+    if done.halted is not None:
+        return stops.pause(held, number, done.halted)
     status = "failed" if done.output.failure else "completed"
     check_transition("running", status)
     value = publishing.step_value(held, number, status=status, attempt=attempt)
@@ -393,6 +322,8 @@ def _report(held: Session, stop: Stop) -> RunReport:
     steps = statuses(held.run, names)
     if stop.status == "awaiting_approval" and stop.step in steps:
         steps[stop.step] = "awaiting_approval"
+    if stop.status == "failed" and steps.get(stop.step) == "pending":
+        steps[stop.step] = "failed"  # a draft, of which the step has no record yet
     return RunReport(
         plan=held.plan.id,
         run=held.number,

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
-from decimal import Decimal
 
 from runner.core.approval import Vote
 from runner.core.errors import GitError
 from runner.core.plan import PlanFile
-from runner.core.policy import Policy
 from runner.core.run import RunFile
 from runner.ledger.database import set_aside
 from runner.ledger.projection import ProjectedRun, Row, approval_row
 from runner.project import Project
-from runner.verbs import cost, evidence, ledger, runs
+from runner.verbs import evidence, ledger, runs
 from runner.verbs.ledger import CatchUpReport, CheckReport, RebuildReport
 
 
@@ -89,27 +86,3 @@ def rebuild(project: Project) -> RebuildReport:
 def check(project: Project) -> CheckReport:
     """Compare the ledger with git, row by row."""
     return ledger.check(projected_runs(project), list(approval_rows(project)), project.ledger)
-
-
-def money_left(project: Project, policy: Policy, now: datetime) -> Decimal | None:
-    """What the day's and the project's budgets leave, by this ledger; None without such budgets.
-
-    Nothing is left where some call has no price: an unknown sum is not a free one. Raises
-    LedgerError where the ledger cannot be read.
-    """
-    budgets = policy.budgets
-    if budgets.day_usd is None and budgets.project_usd is None:
-        return None
-    catch_up(project)
-    today = f"{now:%Y-%m-%d}"
-    bounds = []
-    report = cost.report(project.ledger, by="day")
-    if report.total.unpriced:
-        return Decimal(0)
-    by_day = {row.key: row.usd or Decimal(0) for row in report.rows}
-    spent = sum(by_day.values(), Decimal(0))
-    if budgets.day_usd is not None:
-        bounds.append(Decimal(budgets.day_usd) - by_day.get(today, Decimal(0)))
-    if budgets.project_usd is not None:
-        bounds.append(Decimal(budgets.project_usd) - spent)
-    return min(bounds)

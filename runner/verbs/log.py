@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runner.core.run import RecordFile, RunFile, run_folder, run_status
+from runner.core.run import Record, RecordFile, RunFile, run_folder, run_status
 from runner.core.values import usd
 from runner.git import history
 from runner.project import Project
@@ -81,6 +81,12 @@ def _commits(project: Project, run: RunFile, tip: str) -> dict[str, str]:
     return {each.path.rpartition("/")[2]: each.commit for each in added}
 
 
+def _step_type(record: Record) -> str:
+    if record.draft:
+        return "draft"
+    return record.step.type if record.step else ""
+
+
 def _entry(each: RecordFile, commit: str) -> Entry:
     record = each.record
     error = f"{record.error.code}: {record.error.message}" if record.error else ""
@@ -88,8 +94,8 @@ def _entry(each: RecordFile, commit: str) -> Entry:
         commit=commit,
         record=each.name,
         kind=record.kind,
-        step=record.step.id if record.step else "",
-        step_type=record.step.type if record.step else "",
+        step=record.about or "",
+        step_type=_step_type(record),
         status=record.status,
         attempt=record.attempt,
         started_at=record.started_at,

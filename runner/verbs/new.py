@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from pathlib import Path
@@ -43,13 +44,16 @@ steps:
 
 
 def slug(goal: str) -> str:
-    """Make a plan id of a goal; raises UsageError where no letter or digit is in it."""
+    """Make a plan id of a goal: of its Latin words, else of its digest.
+
+    Raises UsageError where nothing is in it.
+    """
     plain = unicodedata.normalize("NFKD", goal).encode("ascii", "ignore").decode().lower()
     words = re.findall(r"[a-z0-9]+", plain)
     name = "-".join(words[:8])[:64].strip("-")
-    if not name:
+    if not any(char.isalnum() for char in goal):
         raise UsageError(f"making a plan id of {goal!r}: no letters in it", hint="give --id NAME")
-    return name
+    return name or f"plan-{hashlib.sha256(goal.encode()).hexdigest()[:8]}"
 
 
 def check_id(name: str) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from runner.core import gate, globs, risks
-from runner.core.cost import Call
 from runner.core.errors import (
+    ModelError,
+    Reason,
     SandboxUnavailable,
     StaleInput,
     StepFailed,
@@ -18,20 +19,25 @@ from runner.core.errors import (
 )
 from runner.core.gate import Decision, Question
 from runner.core.paths import check_path, is_authority
-from runner.core.plan import RunCommandInput, Step, model_problems
+from runner.core.plan import (
+    ModelInput,
+    RunCommandInput,
+    Step,
+    model_problems,
+)
 from runner.core.policy import PLANS_FOLDER
 from runner.core.rules import judge_change
 from runner.core.run import Change, digest_bytes
 from runner.core.text import visible
-from runner.core.values import Strict, usd
+from runner.core.values import Strict
 from runner.git.objects import EXECUTABLE, FILE, Entry
 from runner.git.worktree import Found, WorkTree
-from runner.models import scripted
 from runner.sandbox import files
 from runner.sandbox.contract import Backend, Command, Limits, Outcome, Room
 from runner.steps import registry
 from runner.steps.contract import Context, Failure, Output, StepType
-from runner.verbs import recording, tools
+from runner.verbs import asking, questions, recording, tools
+from runner.verbs.asking import StepModels
 from runner.verbs.session import Session
 
 EDIT = "edit_file"
@@ -39,11 +45,15 @@ EDIT = "edit_file"
 
 @dataclass(frozen=True, kw_only=True)
 class Performed:
-    """What a step did: its output, the tree entries to commit, and the model's calls in full."""
+    """What a step did: its output, the tree entries to commit, and the model's calls in full.
+
+    A step that is `halted` lacks money or a model: it has not failed, and nothing is recorded.
+    """
 
     output: Output
     entries: Mapping[str, Entry | None]
     transcripts: Sequence[dict[str, Any]] = ()
+    halted: Reason | None = None
 
 
 class Performer:
@@ -60,7 +70,8 @@ class Performer:
         self.decision = decision
         self.tree: WorkTree = session.tree
         self.entries: dict[str, Entry | None] = {}
-        self.transcripts: list[dict[str, Any]] = []
+        self.models = StepModels(session, step, question=question, decision=decision)
+        self.halted: Reason | None = None
         self.unapproved: Failure | None = None
 
     def perform(self, backend: Backend | None, progress: Callable[[bytes], None]) -> Performed:
@@ -77,10 +88,15 @@ class Performer:
                 ),
                 remove=lambda path, expect: self._remove(workspace, path, expect),
                 command=lambda asked: self._command(asked, backend, progress),
-                ask=self._ask,
+                ask=lambda prompt: questions.answer(self.models, prompt, progress),
             )
             output = self._guarded(lambda: step_type.execute(context, _typed(step_type, self.step)))
-        return Performed(output=output, entries=self.entries, transcripts=self.transcripts)
+        return Performed(
+            output=replace(output, calls=self.models.recorded()),
+            entries=self.entries,
+            transcripts=self.models.transcripts,
+            halted=self.halted if self.halted and self.models.remembered else None,
+        )
 
     def _guarded(self, execute: Callable[[], Output]) -> Output:
         """A failed step ends this call, and the next one starts from a fresh work tree."""
@@ -91,6 +107,9 @@ class Performer:
             output = _failed(error.code, error.message)
         except WorkspaceSecurityError as error:
             output = _failed(f"workspace_{error.reason_code}", error.message)
+        except ModelError as error:
+            output = _failed(error.code, error.message)
+            self.halted = asking.halted(error) if isinstance(error, asking.HALTS) else None
         if self.unapproved is not None:
             # Also where a plugin went on in spite of the refusal.
             output = replace(output, failure=self.unapproved)
@@ -152,40 +171,6 @@ class Performer:
         if any(path == each or path.startswith(f"{each}/") for each in self.tree.submodules):
             reason = "lies in a submodule, which planlock does not change"
             raise WorkspaceSecurityError(path, reason, reason_code="submodule")
-
-    def _ask(self, instruction: str, material: str) -> Output:
-        answer = self.session.project.model.complete(instruction, material)
-        number = len(self.session.run.records) + 1
-        name = f"calls/{number:03d}-{len(self.transcripts) + 1}.yaml"
-        call = Call(
-            provider=scripted.PROVIDER,
-            model=scripted.MODEL,
-            status="ok",
-            input_tokens=answer.input_tokens,
-            output_tokens=answer.output_tokens,
-            cost_usd=usd(answer.cost_usd),
-            cost_status=answer.cost_status,
-            file=name,
-        )
-        self.transcripts.append(
-            {
-                "version": 1,
-                "kind": self.step.step_type,
-                **call.model_dump(),
-                "instruction": visible(instruction),
-                "material": visible(material),
-                "answer": visible(answer.text),
-            }
-        )
-        whole = answer.text.encode()
-        text, truncated = recording.bounded(visible(answer.text))
-        return Output(
-            text=text,
-            digest=digest_bytes(whole),
-            length=len(whole),
-            truncated=truncated,
-            calls=(call,),
-        )
 
     def _command(
         self, given: RunCommandInput, backend: Backend | None, progress: Callable[[bytes], None]
@@ -337,4 +322,6 @@ def _failed(code: str, message: str) -> Output:
 
 def expected_seconds(given: Strict | None) -> int:
     """How long a step may take, for its lease."""
+    if isinstance(given, ModelInput):
+        return questions.ANSWER_S
     return given.timeout_s if isinstance(given, RunCommandInput) else 60

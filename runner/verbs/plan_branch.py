@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 from runner.core.errors import BranchBusy
 from runner.core.run import plan_branch
+from runner.core.text import visible
 from runner.git import checkouts, history, refs, trailers
 from runner.git.objects import FILE, Entry, NewCommit
 from runner.git.refs import Move
@@ -79,6 +81,6 @@ def local_tip(project: Project, plan: str) -> str | None:
 
 
 def push_command(project: Project, plan: str) -> str:
-    """The command that brings the branch to a remote home; empty without one."""
-    home = project.home
-    return f"git push {home.url} {plan_branch(plan)}" if home.url else ""
+    """The command that brings the branch to a remote home, to be copied; empty without one."""
+    url = project.home.url
+    return visible(shlex.join(["git", "push", url, plan_branch(plan)])) if url else ""

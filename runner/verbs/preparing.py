@@ -1,24 +1,23 @@
-"""Before a step starts: its type, a sandbox for a command, money for a question."""
+"""Before a step starts: its type, and a sandbox for a command."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
 from runner.core.errors import Reason, Refused, SandboxUnavailable
-from runner.core.gate import Decision, Question
+from runner.core.gate import Question
 from runner.core.plan import Step
-from runner.core.values import usd
 from runner.sandbox.commands import find_backend
 from runner.sandbox.contract import Backend
 from runner.steps import registry
-from runner.verbs import ledger_sync
 from runner.verbs.session import Session
 
 
-def prepare(
-    held: Session, question: Question, decision: Decision
-) -> tuple[Backend | None, tuple[Reason, ...]]:
-    """Find the step's type, a sandbox for a command, money for a question; else reasons."""
+def prepare(question: Question) -> tuple[Backend | None, tuple[Reason, ...]]:
+    """Find the step's type, and a sandbox for a command; else reasons.
+
+    Money is looked at with each question: a stored answer costs none.
+    """
     step = question.plan.plan.steps[question.step]
     try:
         registry.find(step.step_type, question.policy.policy.plugins)
@@ -33,23 +32,9 @@ def prepare(
             return find_backend(question.policy.policy.sandbox.require), ()
         except SandboxUnavailable as error:
             return None, (Reason(code=error.code, message=error.message, fix=error.hint),)
-    return None, _money_reasons(held, question, decision)
+    return None, ()
 
 
-def _money_reasons(held: Session, question: Question, decision: Decision) -> tuple[Reason, ...]:
-    cost = price(held, question.plan.plan.steps[question.step])
-    if cost == 0:
-        return ()
-    left = ledger_sync.money_left(held.project, question.policy.policy, held.now())
-    bounds = [each for each in (decision.money, left) if each is not None]
-    if bounds and cost > min(bounds):
-        message = f"the step may cost {usd(cost)} USD; {usd(max(min(bounds), Decimal(0)))} are left"
-        return (Reason(code="budget_exceeded", message=message, fix="raise the budget by review"),)
-    return ()
-
-
-def price(held: Session, step: Step) -> Decimal:
-    instruction = step.input.get("instruction")
-    if step.step_type not in {"analyze", "summarize"} or not isinstance(instruction, str):
-        return Decimal(0)
-    return held.project.model.price(instruction)
+def price(held: Session, step: Step) -> Decimal:  # noqa: ARG001  # the caller's contract
+    """What is set aside for a step before it starts: each question sets its own money aside."""
+    return Decimal(0)

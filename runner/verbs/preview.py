@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 
 from runner.core import globs
-from runner.core.plan import BUILT_IN, Plan, RunCommandInput, Step, typed_input
+from runner.core.plan import BUILT_IN, EditFileInput, Plan, RunCommandInput, Step, typed_input
 from runner.core.text import visible
 from runner.git.objects import ObjectStore
 from runner.steps import registry
@@ -15,7 +15,7 @@ from runner.steps.contract import Preview
 
 @dataclass(frozen=True, kw_only=True)
 class StepPreview:
-    """`certain` is False where an earlier command may have changed the file."""
+    """`certain` is False where an earlier command, or a model's draft, may have changed the file."""
 
     step: Step
     preview: Preview
@@ -30,6 +30,12 @@ class Simulation:
         self._tree = tree
         self._changed: dict[str, bytes | None] = {}
         self._writes: list[str] = []
+        self._drafted: set[str] = set()
+
+    def go_on_from(self, tree: str) -> None:
+        """Take the files as a run has left them."""
+        self._tree = tree
+        self._changed, self._writes, self._drafted = {}, [], set()
 
     def read(self, path: str) -> bytes | None:
         if path in self._changed:
@@ -37,7 +43,11 @@ class Simulation:
         return self._store.file(self._tree, path) if self._tree else None
 
     def certain(self, path: str | None) -> bool:
-        return path is None or not any(globs.matches(glob, path) for glob in self._writes)
+        if path is None:
+            return True
+        return path not in self._drafted and not any(
+            globs.matches(glob, path) for glob in self._writes
+        )
 
     def may_match(self, glob: str) -> bool:
         """Whether some file is, or an earlier command may have made one, that a pattern matches."""
@@ -46,6 +56,7 @@ class Simulation:
         there = {path for path, _ in self._store.walk(self._tree)} if self._tree else set()
         for path, content in self._changed.items():
             (there.discard if content is None else there.add)(path)
+        there |= self._drafted
         return any(globs.matches(glob, path) for path in there)
 
     def play(self, step: Step) -> StepPreview:
@@ -60,12 +71,30 @@ class Simulation:
             self._changed[preview.path] = preview.after
         if isinstance(given, RunCommandInput):
             self._writes += given.writes
+        if isinstance(given, EditFileInput) and given.instruction is not None:
+            self._drafted.add(given.path)
         return StepPreview(step=step, preview=preview, certain=certain)
 
 
-def simulate(store: ObjectStore, tree: str | None, plan: Plan) -> list[StepPreview]:
+@dataclass(frozen=True, kw_only=True)
+class Reached:
+    """How far a run is: so many steps are done, and these are its files."""
+
+    done: int
+    tree: str
+
+
+def simulate(
+    store: ObjectStore, tree: str | None, plan: Plan, reached: Reached | None = None
+) -> list[StepPreview]:
+    """Preview every step; those that a run has before it, on the files of the run."""
     simulation = Simulation(store, tree)
-    return [simulation.play(step) for step in plan.steps]
+    played = []
+    for number, step in enumerate(plan.steps):
+        if reached is not None and number == reached.done:
+            simulation.go_on_from(reached.tree)
+        played.append(simulation.play(step))
+    return played
 
 
 def unified_diff(path: str, before: bytes | None, after: bytes | None) -> list[str]:

@@ -49,7 +49,7 @@ def propose(project: Project, name: str, *, refresh: bool) -> Proposed:
     text, pinned = fill(project, document, plan_file, authority=authority, refresh=refresh)
     _, filled = _read(text.encode(), str(path))
     plan_id = filled.plan.id
-    commit, new = _commit(project, filled, text.encode(), path)
+    commit, new = commit_plan(project, filled, text.encode(), path)
     if text.encode() != data:
         write_file(path, text.encode())
     return Proposed(
@@ -152,21 +152,24 @@ def _pins(
         given = typed_input(step)
         at: Path_ = ("steps", number, "input", "replaces")
         if isinstance(given, EditFileInput) and simulation.certain(given.path):
-            wanted = pin(simulation.read(given.path))
-            if given.replaces is None or (refresh and given.replaces != wanted):
+            wanted, missing = pin(simulation.read(given.path)), given.replaces is None
+            # A draft is written against what the run finds, and gets its pin then.
+            if (missing and given.instruction is None) or (
+                not missing and refresh and given.replaces != wanted
+            ):
                 pins[at] = wanted
                 step = step.model_copy(update={"input": {**step.input, "replaces": wanted}})  # noqa: PLW2901  # previewed with its new pin
         if isinstance(given, RunCommandInput):
             problems += _unread(document, number, given, simulation)
         played = simulation.play(step)
         if isinstance(given, EditFileInput) and played.preview.trouble and played.certain:
-            problems.append(_misfit(document, number, played.preview.trouble, given))
+            problems.append(_misfit(document, number, played.preview.trouble))
     if problems:
         raise InvalidDocument(problems)
     return pins
 
 
-def _misfit(document: Document, number: int, trouble: str, given: EditFileInput) -> Problem:
+def _misfit(document: Document, number: int, trouble: str) -> Problem:
     place = document.place(("steps", number, "input"))
     return Problem(
         file=document.file,
@@ -175,9 +178,7 @@ def _misfit(document: Document, number: int, trouble: str, given: EditFileInput)
         path=f"steps[{number}].input",
         code="edit_misfit",
         message=trouble,
-        fix="write new_content or edits in its place"
-        if given.instruction is not None
-        else "correct the edit, or take new pins: planlock propose --refresh",
+        fix="correct the edit, or take new pins: planlock propose --refresh",
     )
 
 
@@ -257,7 +258,10 @@ def _line_start(text: str, offset: int) -> int:
     return text.rfind("\n", 0, offset) + 1
 
 
-def _commit(project: Project, filled: PlanFile, data: bytes, path: Path) -> tuple[str, bool]:
+def commit_plan(
+    project: Project, filled: PlanFile, data: bytes, path: Path | None
+) -> tuple[str, bool]:
+    """Commit a filled plan to its branch: the tip, and whether it is new; `path` is its file here."""
     plan, store = filled.plan, project.store
     file = evidence.plan_path(plan.id)
     tip = branches.local_tip(project, plan.id)
@@ -292,6 +296,6 @@ def _onto_base(project: Project, plan: str, tip: str, base: str) -> tuple[list[s
     return [tip, base], store.edit_tree(store.commit(base).tree, kept)
 
 
-def _is_work_tree_file(project: Project, path: Path, file: str) -> bool:
+def _is_work_tree_file(project: Project, path: Path | None, file: str) -> bool:
     root = project.repository.work_tree
-    return root is not None and path.resolve() == (root / file).resolve()
+    return root is not None and path is not None and path.resolve() == (root / file).resolve()

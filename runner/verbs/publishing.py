@@ -9,7 +9,16 @@ from typing import Any
 from runner.core import documents
 from runner.core.documents import dump
 from runner.core.errors import LedgerError
-from runner.core.run import NAMESPACE, RecordedGate, RecordFile, build_record, digest_bytes, run_tag
+from runner.core.run import (
+    NAMESPACE,
+    RecordedDraft,
+    RecordedGate,
+    RecordFile,
+    build_record,
+    digest_bytes,
+    drafted_step,
+    run_tag,
+)
 from runner.core.values import time_text
 from runner.git.objects import FILE, Entry
 from runner.verbs import ledger_sync, recording
@@ -121,21 +130,25 @@ def _subject(held: Session, kind: str, status: str, number: int | None) -> str:
     steps = held.plan.file.plan.steps
     step = steps[number]
     target = step.input.get("path") or ""
-    words = [f"planlock: step {number + 1}/{len(steps)} {step.step_type}", str(target)]
+    what = "draft of step" if kind == "amendment" else "step"
+    words = [f"planlock: {what} {number + 1}/{len(steps)} {step.step_type}", str(target)]
     suffix = "" if status == "completed" else f" ({status})"
     return " ".join(word for word in words if word) + suffix
 
 
 def _trailers(held: Session, value: dict[str, Any], status: str) -> list[tuple[str, str]]:
     plan, digest = held.plan.id, held.plan.file.digest
-    if "step" not in value:
+    step = value.get("step")
+    if "draft" in value:
+        step, status = drafted_step(RecordedDraft.model_validate(value["draft"]), status)
+    if step is None:
         pairs = [("Plan", plan), ("Plan-Digest", digest), ("Run", str(held.number))]
         return [*pairs, ("Run-Status", status)]
     return recording.step_trailers(
         plan=plan,
         digest=digest,
         run=held.number,
-        step=value["step"],
+        step=step,
         status=status,
         approvers=value.get("gate", {}).get("approvers", ()),
         calls=value.get("calls", ()),

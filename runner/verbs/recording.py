@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from runner import __version__
-from runner.core.cost import Total
+from runner.core.cost import STORED, Total
 from runner.core.documents import dump
 from runner.core.gate import Decision
 from runner.core.run import Change, RecordedGate, RunFile, record_name
@@ -43,11 +43,11 @@ def gate_block(found: Evidence, decision: Decision) -> RecordedGate:
     )
 
 
-def bounded(text: str) -> tuple[str, bool]:
+def bounded(text: str, limit: int = TEXT_LIMIT) -> tuple[str, bool]:
     """Keep head and tail of a long text; tell whether something was left out."""
-    if len(text) <= TEXT_LIMIT:
+    if len(text) <= limit:
         return text, False
-    half = TEXT_LIMIT // 2
+    half = limit // 2
     left_out = len(text) - 2 * half
     return f"{text[:half]}\n[{left_out} characters left out]\n{text[-half:]}", True
 
@@ -100,6 +100,8 @@ def step_trailers(  # noqa: PLR0913  # a step's commit has these trailers
         *(("Approved-by", each) for each in approvers),
     ]
     for call in calls:
+        if call["status"] in STORED:
+            continue
         pairs += [
             ("Model", f"{call['provider']}/{call['model']}"),
             ("Tokens", f"{call['input_tokens']} in, {call['output_tokens']} out"),

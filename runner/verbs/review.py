@@ -188,7 +188,8 @@ def _steps(
             note=visible(_note(step, state, person)),
             change=change,
             known=change is not None and _is_known(stand, step, change.lapse, person),
-            free=not _asks(judge_step(policy, step.step).requirements),
+            free=not _asks(judge_step(policy, step.step).requirements)
+            and step.digest not in step.question.so_far.drafted,
         )
 
 

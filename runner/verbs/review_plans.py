@@ -12,7 +12,7 @@ from runner.git import refs
 from runner.git.home import Home, list_remote
 from runner.git.objects import FOLDER
 from runner.project import Project
-from runner.verbs import evidence
+from runner.verbs import amended
 from runner.verbs.evidence import PlanAt
 
 PLANS = "refs/heads/plan/"
@@ -35,7 +35,7 @@ def find(project: Project) -> dict[str, PlanAt | Refused]:
     found: dict[str, PlanAt | Refused] = {}
     for name in sorted(_on_branches(project) | _on_trusted(project)):
         try:
-            found[name] = evidence.find_plan(project, name)
+            found[name] = amended.find_plan(project, name)
         except Refused as error:
             found[name] = error
         except (NotFound, InvalidDocument):
@@ -79,4 +79,4 @@ def _in_home(url: str) -> Iterator[Branch]:
 def one(project: Project, plan_id: str) -> PlanAt:
     """Read one plan as it is now; raises NotFound, Refused or InvalidDocument."""
     project.home.fetch(plan_id)
-    return evidence.find_plan(project, plan_id)
+    return amended.find_plan(project, plan_id)

@@ -30,7 +30,7 @@ from runner.git.refs import Move
 from runner.git.sshsig import BadSignature
 from runner.git.trailers import Trailer
 from runner.git.worktree import WorkTree
-from runner.project import Project
+from runner.project import Authority, Project
 from runner.verbs import evidence, holder, recording, runs
 from runner.verbs.events import Event, Kind, Listener
 from runner.verbs.evidence import Evidence, PlanAt
@@ -198,7 +198,7 @@ def take_over(
     """Go on with a run that nobody holds; raises RunHeld, or AuthorityRefused for a broken chain."""
     tip = project.home.run_tip(plan_id, number) or ""
     run = runs.load_run(project.store, tip, plan_id, number)
-    _check_chain(project, found, run, tip)
+    check_chain(project, found.authority, run, tip)
     plan = evidence.plan_at(project.store, tip, plan_id, on_branch=True)
     if plan is None:
         message = f"run {plan_id}/{number}: its branch holds no plan"
@@ -241,14 +241,15 @@ def take_over(
     )
 
 
-def _check_chain(project: Project, found: Evidence, run: RunFile, tip: str) -> None:
+def check_chain(project: Project, authority: Authority, run: RunFile, tip: str) -> None:
+    """Raise AuthorityRefused for a run whose records or signatures are not in order."""
     problems = list(chain_problems(run))
     now = project.world.now()
-    signer = evidence.commit_signer(project.store.commit(tip), found.authority, now)
+    signer = evidence.commit_signer(project.store.commit(tip), authority, now)
     if signer != run.header.runner:
         problems.append(f"its last commit is not signed by {run.header.runner}")
     # In a namespace that no person has, so that nobody can name themselves the runner.
-    if _header_signer(project, found, run, tip) != run.header.runner:
+    if _header_signer(project, authority, run, tip) != run.header.runner:
         problems.append(f"its {RUN_FILE} is not signed by {run.header.runner} as a runner")
     if problems:
         name = f"{run.header.plan}/{run.header.run}"
@@ -256,7 +257,7 @@ def _check_chain(project: Project, found: Evidence, run: RunFile, tip: str) -> N
         raise AuthorityRefused(message, hint="planlock audit")
 
 
-def _header_signer(project: Project, found: Evidence, run: RunFile, tip: str) -> str | None:
+def _header_signer(project: Project, authority: Authority, run: RunFile, tip: str) -> str | None:
     store, path = project.store, f"{run_folder(run.header.plan, run.header.run)}/{RUN_FILE}"
     tree = store.commit(tip).tree
     data, armored = store.file(tree, path), store.file(tree, f"{path}.sig")
@@ -265,4 +266,4 @@ def _header_signer(project: Project, found: Evidence, run: RunFile, tip: str) ->
     except BadSignature:
         return None
     now = project.world.now()
-    return found.authority.signers.find(signed, namespace=NAMESPACE, at=now).principal
+    return authority.signers.find(signed, namespace=NAMESPACE, at=now).principal

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runner import schemas
-from runner.core import demands, risks, validation
+from runner.core import demands, gate, risks, validation
 from runner.core.errors import KeyNotFound, NotFound, NotGoverned
 from runner.core.plan import Plan, PlanFile
 from runner.core.policy import Policy
 from runner.core.risks import Risk
-from runner.core.rules import judge_step
+from runner.core.rules import Verdict, judge_step
 from runner.core.text import hidden_characters, visible
 from runner.git.objects import ObjectStore
 from runner.project import Project
 from runner.steps.contract import Preview
 from runner.steps.run_command import MAY_READ
-from runner.verbs import evidence, propose
-from runner.verbs.evidence import PlanAt
-from runner.verbs.preview import StepPreview, simulate, unified_diff
+from runner.verbs import propose
+from runner.verbs.amended import find_plan
+from runner.verbs.evidence import Amended, PlanAt
+from runner.verbs.preview import Reached, StepPreview, simulate, unified_diff
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +65,13 @@ class PlanView:
 
 def show(project: Project, name: str) -> PlanView:
     """Render a plan by id (its branch, else the trusted ref) or a file by path."""
-    file, commit, source = _find(project, name)
-    return _render(project, file, commit, source)
+    file, commit, source, made = _find(project, name)
+    return _render(project, file, commit, source, amended=made)
 
 
 def find(project: Project, name: str) -> tuple[PlanFile, str]:
     """Read a plan by id or path, and say where it was; raises NotFound or InvalidDocument."""
-    file, _, source = _find(project, name)
+    file, _, source, _ = _find(project, name)
     return file, source
 
 
@@ -81,25 +82,34 @@ def is_path(name: str) -> bool:
 
 def render(project: Project, plan: PlanAt) -> PlanView:
     """Render a plan that has been read."""
-    return _render(project, plan.file, plan.commit, _source(project, plan))
+    return _render(project, plan.file, plan.commit, _source(project, plan), amended=plan.amended)
 
 
-def _render(project: Project, file: PlanFile, commit: str, source: str) -> PlanView:
+def _render(
+    project: Project, file: PlanFile, commit: str, source: str, *, amended: Amended | None
+) -> PlanView:
     policy, trusted = _policy(project)
     tree = base_tree(project.store, file.plan)
-    played = simulate(project.store, tree, file.plan)
+    played = simulate(project.store, tree, file.plan, amended.reached if amended else None)
     views = [
         _view(number, item, file.digests[number], policy, has_base=tree is not None)
         for number, item in enumerate(played)
     ]
+    if amended:
+        views = [_with_draft(each, amended, policy) for each in views]
     return _plan_view(file.plan, file.digest, commit, source, trusted, views)
 
 
 def step_lines(store: ObjectStore, plan: PlanAt, names: Collection[str]) -> tuple[str, ...]:
     """Say in a line each what these steps of a plan do."""
-    played = simulate(store, base_tree(store, plan.file.plan), plan.file.plan)
+    played = simulate(store, base_tree(store, plan.file.plan), plan.file.plan, reached(plan))
     shown = [(each.step, each.preview.line) for each in played if each.step.id in names]
     return tuple(f"{step.id}  {step.step_type}  {visible(line)}" for step, line in shown)
+
+
+def reached(plan: PlanAt) -> Reached | None:
+    """How far the run is whose drafts a plan has."""
+    return plan.amended.reached if plan.amended else None
 
 
 def base_tree(store: ObjectStore, plan: Plan) -> str | None:
@@ -108,19 +118,20 @@ def base_tree(store: ObjectStore, plan: Plan) -> str | None:
     return store.commit(known[0]).tree if known and known[1] == "commit" else None
 
 
-def _find(project: Project, name: str) -> tuple[PlanFile, str, str]:
+def _find(project: Project, name: str) -> tuple[PlanFile, str, str, Amended | None]:
     if is_path(name):
         path = propose.find_file(project, name)
         data = propose.read_file(path)
         _, file = validation.read_plan(data, file=str(path), schema=schemas.load("plan"))
-        return file, "", str(path)
+        return file, "", str(path), None
     project.home.fetch(name)
-    plan = evidence.find_plan(project, name)
-    return plan.file, plan.commit, _source(project, plan)
+    plan = find_plan(project, name)
+    return plan.file, plan.commit, _source(project, plan), plan.amended
 
 
 def _source(project: Project, plan: PlanAt) -> str:
-    return f"branch plan/{plan.id}" if plan.on_branch else project.home.trusted_ref
+    where = f"branch plan/{plan.id}" if plan.on_branch else project.home.trusted_ref
+    return visible(f"{where}, {plan.amended.story}") if plan.amended else where
 
 
 def _policy(project: Project) -> tuple[Policy | None, str]:
@@ -174,6 +185,19 @@ def _view(
     )
 
 
+def _with_draft(view: StepView, amended: Amended, policy: Policy | None) -> StepView:
+    """Say of a drafted step who wrote it, for which instruction, and that somebody must look."""
+    if view.id not in amended.models:
+        return view
+    told = [("drafted by", f"{amended.models[view.id]} in run {amended.run}")]
+    told += [("instruction", amended.asked[view.id])] if view.id in amended.asked else []
+    details = tuple((key, visible(value)) for key, value in told)
+    needs = view.needs
+    if policy and needs == demands.NONE:
+        needs = demands.summary(Verdict(requirements=(gate.draft_requirement(policy),)))
+    return replace(view, details=(*details, *view.details), needs=needs)
+
+
 def _details(item: StepPreview, policy: Policy | None) -> list[tuple[str, str]]:
     """What the step type tells, and what the policy lets every command read."""
     tools = policy.sandbox.tools if policy else ()
@@ -192,7 +216,7 @@ def _warnings(item: StepPreview, *, has_base: bool) -> list[str]:
     if not has_base and item.preview.path:
         found.append("no base yet, so the diff is against nothing: planlock propose fills it in")
     if not item.certain:
-        found.append("an earlier command may change this file first; the diff is a guess")
+        found.append("an earlier command or draft may change this file first; the diff is a guess")
     found += _hidden(item.preview)
     return found + [
         each.detail for each in risks.of(item.step) if each.label == "unusual_characters"

@@ -8,7 +8,7 @@ from typing import Any
 
 from runner.core.documents import dump
 from runner.core.errors import Refused
-from runner.core.gate import Answer, Question, decide
+from runner.core.gate import Answer, Question, decide, decide_next
 from runner.core.run import NAMESPACE, RUN_FILE, RunFile, lease_ref, run_branch, run_folder
 from runner.core.values import time_text
 from runner.git import leases, trailers
@@ -116,7 +116,7 @@ def check_first_step(
     found: Evidence, others: Sequence[RunFile], number: int, now: datetime
 ) -> None:
     """Raise Refused where not even the first step may run, so that no run is made for nothing."""
-    decision = decide(_question(found, others, number, step=0, now=now))
+    decision = decide_next(_question(found, others, number, step=0, now=now))
     if decision.answer is Answer.REFUSED:
         plan = found.plan
         step = plan.file.plan.steps[0]

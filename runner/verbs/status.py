@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from runner.core import demands
+from runner.core import demands, gate
 from runner.core.errors import Reason, Refused
 from runner.core.gate import Answer, Decision, Question, decide
 from runner.core.plan import Step
 from runner.core.rules import judge_step
 from runner.core.run import Record, RunFile, lease_ref, run_status, statuses
+from runner.core.text import visible
 from runner.core.values import parse_time, time_text
 from runner.git import leases, refs
 from runner.git.leases import Lease
 from runner.project import Project
 from runner.steps import registry
-from runner.verbs import evidence, holder, runs
+from runner.verbs import amended, evidence, holder, runs
 from runner.verbs.evidence import Evidence, PlanAt
 
 UNDONE = frozenset({"failed", "interrupted"})
@@ -53,7 +54,10 @@ class Holder:
 
 @dataclass(frozen=True, kw_only=True)
 class PlanStatus:
-    """`run` is 0 where the plan has never run, `holder` None where no runner is at work."""
+    """`run` is 0 where the plan has never run, `holder` None where no runner is at work.
+
+    `amended` tells which steps a model drafted in the run, where one did.
+    """
 
     plan: str
     goal: str
@@ -64,13 +68,14 @@ class PlanStatus:
     run: int
     run_status: str
     holder: Holder | None
+    amended: str
     steps: tuple[StepStatus, ...]
 
 
 def status(project: Project, plan_id: str) -> PlanStatus:
     """Ask the gate about every step as things stand now."""
     project.home.fetch(plan_id)
-    plan = evidence.find_plan(project, plan_id)
+    plan = amended.find_plan(project, plan_id)
     found = evidence.gather(project, plan, now=project.world.now())
     known = runs.of_plan(project, plan_id)
     number = max(known, default=0)
@@ -94,6 +99,7 @@ def status(project: Project, plan_id: str) -> PlanStatus:
         run=number,
         run_status=_run_status(run, steps, held=held) if run else "",
         holder=held_by,
+        amended=visible(plan.amended.story) if plan.amended else "",
         steps=steps,
     )
 
@@ -145,7 +151,8 @@ def _steps(
     recorded = {**(statuses(run, [each.id for each in steps]) if run else {}), **going}
     views = []
     for number, step in enumerate(steps):
-        state = recorded.get(step.id, "pending")
+        last = _last(run, step.id, question.plan.digests[number])
+        state = last.status if last and last.draft else recorded.get(step.id, "pending")
         decision = decide(replace(question, step=number))
         if state == "pending":
             state = _outlook(decision.answer)
@@ -158,14 +165,29 @@ def _steps(
                 id=step.id,
                 step_type=step.step_type,
                 status=state,
-                needs=demands.summary(judge_step(found.authority.policy, step)),
+                needs=_needs(replace(question, step=number)),
                 approvers=_approvers(run, step.id, decision),
-                reasons=_reasons(
-                    found.plan.id, state, run.latest(step.id) if run else None, decision
-                ),
+                reasons=_reasons(found.plan.id, state, last, decision),
             )
         )
     return views
+
+
+def _last(run: RunFile | None, step: str, digest: str) -> Record | None:
+    """The newest record of a step, or of a draft that failed while it still has no text."""
+    tried = (
+        [each for each in run.drafts if each.draft and each.draft.before == digest] if run else []
+    )
+    if tried and tried[-1].status == "failed":
+        return tried[-1]
+    return run.latest(step) if run else None
+
+
+def _needs(question: Question) -> str:
+    """What the rules ask of a step, and what its being a draft asks besides."""
+    step = question.plan.plan.steps[question.step]
+    verdict = judge_step(question.policy.policy, step)
+    return demands.summary(replace(verdict, requirements=gate.required(question)))
 
 
 def _reasons(

@@ -20,6 +20,8 @@ from runner.core.run import (
     chain_problems,
     digest_bytes,
 )
+from runner.core.validation import Format
+from runner.models import config as models
 
 LoadSchema = Callable[[str], Mapping[str, Any]]
 
@@ -33,7 +35,9 @@ _KIND_BY_KEY = (
     ("plan_tip", "run"),
     ("people", "policy"),
     ("rules", "policy"),
+    ("providers", "models"),
 )
+FORMATS: Mapping[str, Format[Any]] = {**validation.FORMATS, "models": models.FORMAT}
 # Which field repeats which part of the file's path, and where `plans` must stand for it to do so.
 _FIELDS_OF_PATH: Mapping[str, tuple[tuple[str, int, int | None], ...]] = {
     "plan": (("id", -2, -3),),
@@ -45,7 +49,7 @@ _MAX_BYTES = Limits().max_bytes
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Checked:
-    """A file that was read, and as what: plan, policy, approval, run, record or signers."""
+    """A file that was read, and as what: plan, policy, approval, run, record, models or signers."""
 
     file: str
     kind: str
@@ -191,7 +195,7 @@ def _check_data(work: _Work, path: Path, data: bytes) -> str:
 
 
 def _check_document(work: _Work, path: Path, document: Document, kind: str) -> None:
-    value = validation.read(document, validation.FORMATS[kind], schema=work.load_schema(kind))
+    value = validation.read(document, FORMATS[kind], schema=work.load_schema(kind))
     place = _place(path)
     if _kind_by_name(place) == kind:
         work.problems += _path_problems(kind, document, place)

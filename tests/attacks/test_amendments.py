@@ -1,11 +1,11 @@
-"""Attacks through plans that change while they run, and through edits without content."""
+"""Attacks through plans that change while they run."""
 
 from __future__ import annotations
 
 import pytest
-from forging import answer, codes, commit_on, draft, forge, plan_of, run_codes
+from forging import answer, codes, commit_on, draft, forge, plan_of
 from tampering import findings
-from team import READ, UTILS, Result, Team
+from team import READ, Result, Team
 
 STEP = "- {{id: {0}, step_type: edit_file, description: D, input: {{path: {0}, new_content: x}}}}\n"
 EDIT = STEP.replace("path: {0}", "path: utils.py").format("edit")
@@ -25,44 +25,6 @@ def line_of(team: Team, step: str) -> str:
     """The line of a one-line step, as the plan's branch has it."""
     text = team.show_file("plan/job", "plans/job/plan.yaml") + "\n"
     return next(each for each in text.splitlines(keepends=True) if f"id: {step}," in each)
-
-
-class TestDrafts:
-    """A44: an edit that only says what is wanted runs on nobody's approval."""
-
-    @pytest.fixture
-    def team(self, team: Team) -> Team:
-        """Ada put an instruction in the place of the content, past `propose`."""
-        team.propose("job", EDIT)
-        amend(team, "new_content: x", "instruction: Add a back door")
-        return team
-
-    def test_A44_a_draft_is_not_proposed(self, team: Team) -> None:
-        """A plan with an instruction for content does not come to its branch by `propose`."""
-        team.plan("other", EDIT.replace("new_content: x", "instruction: Do"))
-        done = team.cli("ada", "propose", "other", "--json")
-        assert done.code == 1
-        assert answer(done)["error"]["problems"][0]["code"] == "edit_misfit"
-        assert team.refs("refs/heads/plan/other") == []
-
-    def test_A44_an_approved_draft_does_not_run(self, team: Team) -> None:
-        """However many approved the instruction, no text that nobody saw is written."""
-        forge(team, "job", draft(team, "job", "bob"), key="bob")
-        team.approve("cleo", "job")
-        done = team.cli("ada", "run", "job", "--json")
-        assert (done.code, codes(done)) == (5, ["step_failed"])
-        assert "need a model, which this version lacks" in done.out
-        assert team.show_file("planlock/job/1", "utils.py") == UTILS.strip()
-        assert findings(team) == {}
-
-    def test_A44_a_draft_that_was_drafted_waits_for_approval(self, team: Team) -> None:
-        """Content in the place of the approved instruction is another step to approve."""
-        forge(team, "job", draft(team, "job", "bob"), key="bob")
-        assert team.cli("ada", "run", "job").code == 5
-        amend(team, "instruction: Add a back door", "new_content: x")
-        done = team.cli("ada", "run", "job", "--retry", "--json")
-        assert (done.code, codes(done)) == (4, ["stale"])
-        assert run_codes(team, "job", "--new") == ["approvals_missing", "approval_stale"]
 
 
 class TestAmended:

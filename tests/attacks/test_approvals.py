@@ -143,23 +143,33 @@ def test_A20_one_run_is_one_run(team: Team) -> None:
 
 
 def test_A20_A32_the_money_of_an_approval_holds_over_runs(team: Team) -> None:
-    """A dearer answer than the approval allows is not asked for; spent money stays spent."""
+    """A dearer answer than the approval allows is not asked for; spent money stays spent.
+
+    Each run has a store of its own: an answer that is stored already would cost nothing.
+    """
     script = "version: 1\nanswers:\n  - {match: Why, answer: So, tokens: {input: 1, output: 1}, cost_usd: '%s'}\n"
     path = team.base / "script.yaml"
-    env = {"PLANLOCK_MODEL_SCRIPT": str(path)}
+
+    def stored(name: str) -> dict[str, str]:
+        store = str(team.base / name)
+        return {"PLANLOCK_MODEL_SCRIPT": str(path), "PLANLOCK_MODEL_STORE": store}
+
     team.policy("analyze: 0", "analyze: 1")
     team.propose(
         "job", "- {id: ask, step_type: analyze, description: A, input: {instruction: Why}}\n"
     )
     team.approve("bob", "job", "--max-usd", "0.30")
     path.write_text(script % "0.40")
-    assert run_codes(team, "job", env=env) == ["budget_exceeded"]
+    assert run_codes(team, "job", env=stored("1")) == ["budget_exceeded"]
     path.write_text(script % "0.20")
-    assert team.cli("ada", "run", "job", env=env).code == 0
-    assert run_codes(team, "job", "--new", env=env) == ["budget_exceeded"]
+    assert team.cli("ada", "run", "job", env=stored("1")).code == 0
+    assert run_codes(team, "job", "--new", env=stored("2")) == ["budget_exceeded"]
     path.write_text(script % "0.10")
-    assert team.cli("ada", "run", "job", env=env).code == 0
-    assert run_codes(team, "job", "--new", env=env) == ["approvals_missing", "approval_consumed"]
+    assert team.cli("ada", "run", "job", env=stored("2")).code == 0
+    assert run_codes(team, "job", "--new", env=stored("3")) == [
+        "approvals_missing",
+        "approval_consumed",
+    ]
 
 
 def test_A21_a_key_that_expired_since_does_not_count(team: Team) -> None:

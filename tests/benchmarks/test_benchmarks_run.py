@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.benchmarks import approvals
+from tests.benchmarks import approvals, router
 
 
 def test_the_benchmark_of_approvals_measures_everything(tmp_path: Path) -> None:
@@ -13,3 +13,11 @@ def test_the_benchmark_of_approvals_measures_everything(tmp_path: Path) -> None:
     assert len(lines) == 11
     assert all(line.seconds > 0 for line in lines)
     assert [line.ratio > 0 for line in lines] == [bool(line.against) for line in lines]
+
+
+def test_the_benchmark_of_the_router_measures_everything(tmp_path: Path) -> None:
+    """Plain httpx is the floor, and each way to ask the router has its ratio to it."""
+    lines = router.measure(tmp_path, times=3)
+    assert len(lines) == 7
+    assert all(line.seconds > 0 for line in lines)
+    assert all(line.ratio == line.seconds / lines[0].seconds for line in lines)

@@ -127,6 +127,9 @@ class TestRules:
         assert what.startswith("added rule 'clouds': ")
 
 
+DAY_TOKENS = "budgets.day_tokens: 9 -> 10"
+
+
 @pytest.mark.parametrize(
     "old,new,what",
     [
@@ -135,6 +138,9 @@ class TestRules:
         ({"plans_signed": True}, {}, "plans_signed: true -> false"),
         ({"approvals_expire_after": "7d"}, {}, "approvals_expire_after: 7d -> none"),
         ({"budgets": {"run_usd": "9"}}, {"budgets": {"run_usd": "10"}}, "budgets.run_usd: 9 -> 10"),
+        ({"budgets": {"call_usd": "9"}}, {}, "budgets.call_usd: 9 -> none"),
+        ({"budgets": {"day_tokens": 9}}, {"budgets": {"day_tokens": 10}}, DAY_TOKENS),
+        ({}, {"budgets": {"allow_unpriced": True}}, "budgets.allow_unpriced: false -> true"),
         ({}, {"limits": {"steps": 51}}, "limits.steps: 50 -> 51"),
         ({}, {"sandbox": {"require": "none"}}, "sandbox.require: confined -> none"),
         ({}, {"sandbox": {"network": ["x.org"]}}, "sandbox.network: added x.org"),

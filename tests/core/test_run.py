@@ -195,6 +195,18 @@ class TestFiles:
         both = chained({"calls": [call]}, {"name": "two", "calls": [call]})
         assert both.cost == Total(input_tokens=2, output_tokens=4, calls=2, unpriced=2)
 
+    @pytest.mark.parametrize("kind", ["step", "skip", "end"])
+    def test_A44_only_an_amendment_has_a_draft(self, kind: str) -> None:
+        """A record that does a step cannot pass for a draft, nor a draft for a step."""
+        draft = {"step": "one", "number": 1, "before": DIGEST, "after": DIGEST}
+        with pytest.raises(InvalidDocument, match="only an amendment has a draft"):
+            record(1, DIGEST, kind=kind, draft=draft)
+        with pytest.raises(InvalidDocument, match="an amendment names no step"):
+            record(1, DIGEST, kind="amendment", draft=draft)
+        made = record(1, DIGEST, kind="amendment", step=None, draft=draft).record
+        assert made.about == "one"
+        assert made.model_copy(update={"kind": kind}).about is None
+
     def test_broken_files_are_refused_with_their_problems(self) -> None:
         """Header and record are typed strictly, every problem told."""
         for build in (build_header, build_record):

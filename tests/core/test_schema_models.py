@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from runner import schemas
 from runner.core import approval, cost, documents, findings, plan, policy, run
 from runner.core.errors import InvalidDocument, NotFound
-from runner.core.validation import FORMATS
+from runner.models import config as models
+from runner.verbs.validate import FORMATS
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -43,12 +44,21 @@ MODELS: Final[Mapping[str, Mapping[str, type[BaseModel]]]] = {
         "budgets": policy.Budgets,
         "limits": policy.Limits,
     },
+    "models": {
+        "": models.ModelsConfig,
+        "provider": models.ProviderConfig,
+        "price": models.PriceConfig,
+        "model": models.ModelConfig,
+        "route": models.RouteConfig,
+        "semantic": models.SemanticConfig,
+    },
     "approval": {"": approval.Approval, "limits": approval.ApprovalLimits},
     "run": {"": run.RunHeader, "executor": run.Executor},
     "record": {
         "": run.Record,
         "executor": run.Executor,
         "step": run.RecordedStep,
+        "draft": run.RecordedDraft,
         "gate": run.RecordedGate,
         "output": run.Output,
         "error": run.RecordedError,
@@ -59,8 +69,8 @@ MODELS: Final[Mapping[str, Mapping[str, type[BaseModel]]]] = {
 }
 PAIRS: Final = [
     pytest.param(name, part, model, id=f"{name}-{part or 'document'}")
-    for name, models in MODELS.items()
-    for part, model in models.items()
+    for name, parts in MODELS.items()
+    for part, model in parts.items()
 ]
 
 DIGEST: Final = "sha256:" + "a" * 64
@@ -168,7 +178,7 @@ def test_a_schema_is_sound_and_complete(name: str) -> None:
 
 def test_a_schema_that_does_not_exist_is_not_found() -> None:
     """The message names the schemas that there are."""
-    with pytest.raises(NotFound, match="plan, policy, approval, run, record"):
+    with pytest.raises(NotFound, match="plan, policy, approval, run, record, models"):
         schemas.load("../plan")
 
 
@@ -224,7 +234,7 @@ def model_accepts(kind: str, value: Any) -> bool:
 def test_schema_and_model_judge_equally(document: tuple[str, Any]) -> None:
     """What the schema accepts the model accepts, and nothing else."""
     kind, value = document
-    if kind not in {"plan", "policy"} and value.get("version") is True:
+    if kind not in {"plan", "policy", "models"} and value.get("version") is True:
         return  # pydantic takes true for 1 there; the schema, which judges first, does not
     refused = findings.find(value, schemas.load(kind))
     assert (not refused) == model_accepts(kind, value), refused

@@ -13,6 +13,7 @@ from runner.core import documents, findings, validation
 from runner.core.documents import path_text
 from runner.core.errors import InvalidDocument, Problem
 from runner.core.validation import check, node_path, read_plan
+from runner.verbs.validate import FORMATS
 
 EXAMPLES: Final = Path(__file__).parents[1] / "examples/valid"
 FILE: Final = "plans/example/plan.yaml"
@@ -49,7 +50,7 @@ steps:
 def refusals(text: str, kind: str = "plan") -> list[Problem]:
     document = documents.parse(text.encode(), file=FILE)
     with pytest.raises(InvalidDocument) as caught:
-        validation.read(document, validation.FORMATS[kind], schema=schemas.load(kind))
+        validation.read(document, FORMATS[kind], schema=schemas.load(kind))
     return caught.value.problems
 
 

@@ -35,6 +35,7 @@ def sections() -> Mapping[str, Mapping[str, str]]:
         "plan-format.md": {"plan": fields("plan"), "text": texts("plan")},
         "policy.md": {"policy": fields("policy"), "risks": risk_labels()},
         "approvals.md": {"approval": fields("approval")},
+        "models.md": {"models": fields("models")},
         "audit.md": {"run": fields("run"), "record": fields("record")},
         "commands.md": {"commands": commands()},
         "settings.md": {"settings": settings()},

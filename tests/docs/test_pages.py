@@ -22,7 +22,7 @@ from tests.docs.markdown import PAGES, ROOT, anchors, blocks, links, with_sectio
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 # The page that lists what does not exist yet may name it.
 FUTURE = "docs/limits.md"
-GROUPS = {"key", "people", "ledger"}
+GROUPS = {"key", "people", "ledger", "models"}
 
 
 def read(name: str) -> str:

@@ -113,15 +113,31 @@ def test_P6_every_call_belongs_to_a_step() -> None:
     assert [row["day"] for row in calls] == ["2026-11-22"] * 4 + ["2026-11-23"]
 
 
+def test_P6_what_a_draft_cost_belongs_to_its_step() -> None:
+    """A model that wrote the step's text is paid by the step, though that has not run yet."""
+    draft = {"step": "edit", "number": 2, "before": DIGEST, "after": DIGEST}
+    paid = record(None, kind="amendment", calls=[call("0.30")], draft=draft)
+    rows = rows_of(FULL_RUN[0], paid)
+    edit = step(rows, "edit")
+    assert (edit["status"], edit["attempts"], edit["cost"]) == ("pending", 0, "0.30")
+    assert [row["step_id"] for row in rows.calls] == ["read", "read", "edit"]
+
+
 def test_a_call_has_the_names_of_opentelemetry() -> None:
     """Provider, model and tokens stand in columns named after `gen_ai.*`."""
-    row = rows_of(record("read", calls=[call(None)])).calls[0]
+    told = {"response_model": "small-1-001", "cache_read_input_tokens": 512}
+    told |= {"cache_creation_input_tokens": 7, "reasoning_output_tokens": 96}
+    row = rows_of(record("read", calls=[call(None, **told)])).calls[0]
     named = {key: value for key, value in row.items() if key.startswith("gen_ai_")}
     assert named == {
         "gen_ai_provider_name": "openai",
         "gen_ai_request_model": "small-1",
+        "gen_ai_response_model": "small-1-001",
         "gen_ai_usage_input_tokens": 812,
+        "gen_ai_usage_cache_read_input_tokens": 512,
+        "gen_ai_usage_cache_creation_input_tokens": 7,
         "gen_ai_usage_output_tokens": 204,
+        "gen_ai_usage_reasoning_output_tokens": 96,
     }
     assert (row["cost_usd"], row["cost_status"]) == (None, "unknown")
 

@@ -138,6 +138,7 @@ def test_costs_are_summed_by_run(ledger: Ledger) -> None:
         output_tokens=7 * 204,
         usd=Decimal("1.360754"),
         unpriced=1,
+        statuses={"computed": 6, "unknown": 1},
     )
 
 

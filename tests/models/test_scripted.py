@@ -4,17 +4,23 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from provider_cases import an_ask, message
 
-from runner.core.errors import FileAccessError, InvalidDocument, StepFailed
-from runner.models.scripted import BYTES_PER_TOKEN, ScriptedModel, load
+from runner.core.errors import FileAccessError, InvalidDocument, NoRoute
+from runner.models import providers
+from runner.models.config import ProviderConfig
+from runner.models.contract import Failure
+from runner.models.scripted import load
 
 SCRIPT = """\
 version: 1
 answers:
   - {match: why, answer: Because., tokens: {input: 10, output: 2}, cost_usd: "0.25"}
-  - {match: "", answer: Anything., tokens: {input: 1, output: 1}, cost_usd: "0.01"}
+  - match: list
+    answer: "one\\ntwo\\nth"
+    tokens: {input: 3, output: 4}
+    cost_usd: "0"
+    finish_reason: length
 """
 
 
@@ -25,42 +31,54 @@ def script(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_first_answer_that_matches_is_given(script: Path) -> None:
-    """Tokens and cost are those that the script states."""
-    found = load(script).complete("and why?", "material")
-    assert (found.text, found.input_tokens, found.output_tokens) == ("Because.", 10, 2)
-    assert (found.cost_usd, found.cost_status) == (Decimal("0.25"), "computed")
-    assert load(script).complete("what?", "why").text == "Anything."
-
-
-def test_the_price_is_known_before_the_question_is_asked(script: Path) -> None:
-    """What an answer will cost is what it costs."""
-    model = load(script)
-    assert model.price("why") == model.complete("why", "").cost_usd
-    assert ScriptedModel().price("why") == 0
-
-
-def test_without_a_script_nobody_takes_it_for_a_model() -> None:
-    """The question is echoed with the size of the material, for free."""
-    found = load(None).complete(" why? ", "12345")
-    assert found.text == (
-        "(scripted model, no provider is configured) asked: why?\ngiven: 5 characters of material"
+def test_the_answer_that_matches_is_given(script: Path) -> None:
+    """Tokens and cost are those that the script states, as if a provider had told them."""
+    reply = load(script).ask(an_ask(message("user", "and why?")), None)
+    assert (reply.text, reply.finish_reason, reply.response_model) == (
+        "Because.",
+        "stop",
+        "scripted-1",
     )
-    assert (found.cost_usd, found.cost_status) == (Decimal(0), "free")
+    assert (reply.usage.input_tokens, reply.usage.output_tokens) == (10, 2)
+    assert (reply.usage.source, reply.cost_usd) == ("provider", Decimal("0.25"))
 
 
-def test_a_question_that_the_script_does_not_answer_fails_the_step(tmp_path: Path) -> None:
-    """No answer is made up where a script is given."""
-    path = tmp_path / "script.yaml"
-    path.write_text("\n".join(SCRIPT.splitlines()[:3]) + "\n")
-    with pytest.raises(StepFailed, match="no answer matches 'how'") as caught:
-        load(path).complete("how", "")
-    assert "PLANLOCK_MODEL_SCRIPT" in caught.value.hint
+def test_the_last_question_counts_first(script: Path) -> None:
+    """What was said before is looked at only if no answer fits the last question."""
+    talk = (message("system", "list"), message("user", "list"), message("assistant", "why"))
+    model = load(script)
+    assert model.ask(an_ask(*talk, message("user", "why?")), None).text == "Because."
+    assert model.ask(an_ask(*talk[:1], message("user", "what?")), None).text.startswith("one")
+    assert model.ask(an_ask(message("system", "why")), None).text == "Because."
+
+
+def test_streaming_gives_the_same_answer(script: Path) -> None:
+    """An answer streams line by line and may be cut by length."""
+    model, heard = load(script), list[str]()
+    ask = an_ask(message("user", "list"))
+    assert model.ask(ask, heard.append) == model.ask(ask, None)
+    assert heard == ["one\n", "two\n", "th"]
+    assert model.ask(ask, None).finish_reason == "length"
+
+
+def test_a_question_that_the_script_does_not_answer_is_refused(script: Path) -> None:
+    """No answer is made up, and the question is shown without hidden characters."""
+    with pytest.raises(Failure, match=r"no answer of the script matches 'how\\\\x1b") as caught:
+        load(script).ask(an_ask(message("user", "how\x1b" + "x" * 500)), None)
+    assert caught.value.kind == "refused"
+    assert len(caught.value.message) < 200
 
 
 @pytest.mark.parametrize(
     "text",
-    ["version: 2\nanswers: []\n", "version: 1\n", "a: 1\na: 2\n", "version: 1\nanswers: [{}]\n"],
+    [
+        "version: 2\nanswers: []\n",
+        "version: 1\n",
+        "a: 1\na: 2\n",
+        "version: 1\nanswers: [{}]\n",
+        SCRIPT.replace("length", "bored"),
+        SCRIPT.replace("0.25", "-1"),
+    ],
 )
 def test_a_script_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     """A script is read as strictly as a plan."""
@@ -76,9 +94,16 @@ def test_a_script_that_is_not_there_is_told(tmp_path: Path) -> None:
         load(tmp_path / "none.yaml")
 
 
-@given(st.text(max_size=50), st.text(max_size=200))
-def test_tokens_grow_with_what_is_asked(instruction: str, material: str) -> None:
-    """The same question has the same answer, and its tokens follow from the bytes."""
-    first, second = (ScriptedModel().complete(instruction, material) for _ in range(2))
-    assert first == second
-    assert first.input_tokens == len((instruction + material).encode()) // BYTES_PER_TOKEN
+def test_the_scripted_provider_is_made_of_its_script(script: Path) -> None:
+    """It bears its configured name and offers one model."""
+    config = ProviderConfig(name="play", kind="scripted", script=str(script))
+    model = providers.make(config, {})
+    assert (model.name, list(model.offered())) == ("play", ["scripted-1"])
+    model.close()
+
+
+def test_without_a_script_it_is_no_provider() -> None:
+    """Nothing answers in its place."""
+    with pytest.raises(NoRoute, match="has no script") as caught:
+        providers.make(ProviderConfig(name="play", kind="scripted"), {})
+    assert "PLANLOCK_MODEL_SCRIPT" in caught.value.hint

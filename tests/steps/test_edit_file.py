@@ -51,10 +51,10 @@ class TestApply:
             apply(replacing(("a", "b")), b"a\xff")
 
     def test_an_instruction_alone_cannot_be_applied(self) -> None:
-        """A draft needs a model, and is refused with what to write instead."""
-        with pytest.raises(StepFailed) as caught:
+        """It is refused with what to write instead."""
+        with pytest.raises(StepFailed, match="an instruction and no text yet") as caught:
             apply(edit(instruction="do"), b"")
-        assert caught.value.hint == "write new_content or edits"
+        assert caught.value.hint.startswith("write new_content or edits")
 
     @given(st.text(), st.text(min_size=1), st.text(), st.text())
     def test_an_edit_changes_only_its_place(self, head: str, old: str, new: str, tail: str) -> None:
@@ -85,6 +85,14 @@ class TestPreview:
         shown = EditFile().preview(edit(new_content="x", replaces="absent"), lambda _: b"y")
         assert shown.trouble == "stale: a.py is not the file that the edit was written against"
         assert shown.after is None
+
+    def test_an_instruction_is_shown_without_a_diff(self) -> None:
+        """What is asked for, and that the text will be seen; a stale pin is trouble here too."""
+        shown = EditFile().preview(edit(instruction="Do it"), lambda _: b"y")
+        assert (shown.line, shown.path, shown.trouble) == ("draft a.py", None, "")
+        assert dict(shown.details)["instruction"] == "Do it"
+        stale = EditFile().preview(edit(instruction="Do it", replaces="absent"), lambda _: b"y")
+        assert stale.trouble.startswith("stale:")
 
     def test_an_edit_that_does_not_fit_is_trouble(self) -> None:
         """The reason why it does not apply is shown instead of a diff."""

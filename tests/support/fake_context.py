@@ -7,7 +7,7 @@ from typing import Any
 
 from runner.core.canonical import sha256_text
 from runner.core.run import Change
-from runner.steps.contract import Context, Output
+from runner.steps.contract import Context, Output, Prompt
 
 
 class Files:
@@ -19,7 +19,7 @@ class Files:
         self.content = dict(content or {})
         self.outputs = dict(outputs or {})
         self.asked: list[tuple[str, str | None, int | None]] = []
-        self.questions: list[tuple[str, str]] = []
+        self.questions: list[Prompt] = []
         self.commands: list[Any] = []
 
     def context(self) -> Context:
@@ -46,6 +46,6 @@ class Files:
         self.commands.append(asked)
         return Output(text="done", exit_code=0)
 
-    def _ask(self, instruction: str, material: str) -> Output:
-        self.questions.append((instruction, material))
+    def _ask(self, prompt: Prompt) -> Output:
+        self.questions.append(prompt)
         return Output(text="answer")

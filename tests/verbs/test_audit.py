@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from model_script import write_script
 from tampering import copy, findings, finished, forging
 from team import CHECK, EDIT, READ, Team, command
 
@@ -172,7 +173,8 @@ def test_command_with_declared_changes(team: Team) -> None:
 def test_model_calls_and_costs_add_up(team: Team) -> None:
     """A run that asked a model audits clean, call files and totals included."""
     team.propose("ask", ASK)
-    assert team.cli("ada", "run", "ask").code == 0
+    env = write_script(team.base / "model.yaml", ("Say what it is", "It is it."))
+    assert team.cli("ada", "run", "ask", env=env).code == 0
     assert findings(team) == {}
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from model_script import write_script
 from tampering import copy, findings, finished, forging
 from team import EDIT, READ, Team
 
@@ -297,7 +298,8 @@ def test_plan_tip_that_goes_backwards(done: Team) -> None:
 def test_calls_and_totals(team: Team) -> None:
     """A call file that tells other costs, a missing one and a wrong total are found."""
     team.propose("ask", READ + ASK + ASK.replace("id: ask", "id: again"))
-    assert team.cli("ada", "run", "ask").code == 0
+    env = write_script(team.base / "model.yaml", ("Say it", "It is it."))
+    assert team.cli("ada", "run", "ask", env=env).code == 0
     calls = "plans/ask/runs/1/calls"
     with forging(team) as forger:
 
@@ -318,7 +320,8 @@ def test_calls_and_totals(team: Team) -> None:
 def test_spending_over_the_bound(team: Team) -> None:
     """A step that spent more than its plan allowed is found."""
     team.propose("ask", ASK, extra='budget: {usd: "0.50"}\n')
-    assert team.cli("ada", "run", "ask").code == 0
+    env = write_script(team.base / "model.yaml", ("Say it", "It is it."))
+    assert team.cli("ada", "run", "ask", env=env).code == 0
 
     def claim(_: str, value: dict[str, Any]) -> None:
         if value.get("calls"):

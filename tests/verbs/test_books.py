@@ -11,11 +11,11 @@ from team import READ, Team
 SCRIPT = """\
 version: 1
 answers:
-  - match: cheap
+  - match: "task: cheap"
     answer: A cheap answer.
     tokens: {input: 100, output: 10}
     cost_usd: "0.01"
-  - match: dear
+  - match: "task: dear"
     answer: A dear answer.
     tokens: {input: 1000, output: 100}
     cost_usd: "0.40"
@@ -49,6 +49,22 @@ def test_P6_cost_is_told_by_step_model_day_and_project(team: Team, env: dict[str
         total = team.cli("ada", "cost", "--by", by, "--json").json["total"]
         assert (total["usd"], total["calls"], total["input_tokens"]) == ("0.41", 2, 1100)
     assert "0.41" in team.cli("ada", "cost").out
+
+
+def test_planning_is_told_apart(team: Team, env: dict[str, str]) -> None:
+    """What writing the plan cost stands on a line of its own, before and after a run."""
+    digest = "sha256:" + "0" * 64
+    tokens = "tokens: {input: 812, output: 204}"
+    planner = f"{{model: gemini/small, request: '{digest}', {tokens}, cost_usd: '0.000754'}}"
+    team.propose("ask", CHEAP, extra=f"planner: {planner}\n")
+    told = team.cli("ada", "cost", "ask")
+    assert told.code == 0, told.text
+    line = "planning: gemini/small, 812 tokens in, 204 out, 0.000754 USD (not part of the sum)"
+    assert line in told.out
+    assert team.cli("ada", "run", "ask", env=env).code == 0
+    found = team.cli("ada", "cost", "ask", "--json").json
+    assert (found["total"]["usd"], found["planning"]["usd"]) == ("0.01", "0.000754")
+    assert "planning" not in team.cli("ada", "cost", "ask/1").out
 
 
 def test_P5_ledger_deleted_and_rebuilt_is_equal(team: Team, env: dict[str, str]) -> None:
@@ -107,28 +123,30 @@ def test_F03_damaged_ledger_does_not_stop_a_run(team: Team, env: dict[str, str])
 @pytest.mark.parametrize(
     "budgets, extra",
     [
-        ('{run_usd: "0.05"}', ""),
-        ('{day_usd: "0.05"}', ""),
-        ('{project_usd: "0.05"}', ""),
-        ('{run_usd: "5.00"}', 'budget: {usd: "0.05"}\n'),
+        ('{run_usd: "0.405"}', ""),
+        ('{day_usd: "0.405"}', ""),
+        ('{project_usd: "0.405"}', ""),
+        ('{run_usd: "5.00"}', 'budget: {usd: "0.405"}\n'),
     ],
 )
 def test_P6_budget_is_checked_before_money_is_spent(
     team: Team, env: dict[str, str], budgets: str, extra: str
 ) -> None:
-    """A step that may cost more than is left is refused before the model is asked."""
+    """A step that may cost more than is left pauses the run before the model is asked."""
     team.policy('budgets: {run_usd: "1.00"}', f"budgets: {budgets}")
     team.propose("ask", CHEAP + DEAR, extra=extra)
     done = team.cli("ada", "run", "ask", env=env)
     assert done.code == 4
     assert "budget_exceeded" in done.out
-    assert "0.04 are left" in done.out
+    assert "0.395 are left" in done.out
     assert team.cli("ada", "cost", "--json").json["total"]["usd"] == "0.01"
 
 
-def test_unscripted_model_says_so_and_is_free(team: Team) -> None:
-    """Without a script nobody can take the answer for a real model's."""
+def test_without_a_model_the_run_waits_for_one(team: Team) -> None:
+    """Where no model is configured the step does not fail, and the reason says what to do."""
     team.propose("ask", CHEAP)
-    assert team.cli("ada", "run", "ask").code == 0
-    assert "scripted model, no provider is configured" in team.cli("ada", "log", "ask").out
-    assert team.cli("ada", "cost", "--json").json["total"]["usd"] == "0.00"
+    done = team.cli("ada", "run", "ask")
+    assert done.code == 4, done.text
+    assert "no_route" in done.out
+    assert "fix: planlock doctor" in done.out
+    assert team.cli("ada", "cost", "--json").json["total"]["calls"] == 0

@@ -240,13 +240,6 @@ class TestRefusals:
         assert done.code == 3
         assert "no plans/nothing/plan.yaml" in done.err
 
-    def test_a_draft_is_refused_with_what_to_write(self, team: Team) -> None:
-        """No model completes an `instruction`, and no new pin would help."""
-        team.plan("job", EDIT.split("    new_content")[0] + "    instruction: Make it fast\n")
-        (found,) = problems(team)
-        assert found["code"] == "edit_misfit"
-        assert found["fix"] == "write new_content or edits in its place"
-
     def test_inputs_that_no_file_matches_are_told(self, team: Team) -> None:
         """A command whose `reads` match nothing would fail, unless an earlier step makes the file."""
         made = command("make", name="make", more="writes: ['out/**']\n")

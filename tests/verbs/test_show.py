@@ -85,7 +85,7 @@ class TestRendering:
         """Where an earlier command may change the file, the diff is called a guess."""
         team.propose("job", command("fmt", more="writes: ['*.py']\n") + EDIT)
         assert (
-            "an earlier command may change this file first; the diff is a guess"
+            "an earlier command or draft may change this file first; the diff is a guess"
             in (steps(team)[1]["warnings"])
         )
 

@@ -323,7 +323,7 @@ def test_the_schemas_are_found_in_an_installed_package(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, check=False, capture_output=True, text=True
     )
-    assert (done.stdout, done.stderr) == ("5\n", "")
+    assert (done.stdout, done.stderr) == ("6\n", "")
 
 
 def test_repository_is_found_from_a_folder_in_it(tmp_path: Path) -> None:

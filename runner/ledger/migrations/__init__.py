@@ -9,7 +9,7 @@ from sqlalchemy import ColumnClause, Connection, column, inspect, select, table
 
 from runner.ledger.tables import METADATA, VERSION_TABLE
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 HEAD = REVISIONS[-1]
 
 State = Literal["current", "empty", "older", "newer", "foreign", "broken"]

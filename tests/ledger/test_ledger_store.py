@@ -45,7 +45,7 @@ events: st.SearchStrategy[Event] = st.builds(
     record,
     st.sampled_from(STEPS),
     st.sampled_from(["completed", "failed", "interrupted", "skipped"]),
-    kind=st.sampled_from(["step", "skip", "amendment"]),
+    kind=st.sampled_from(["step", "skip"]),
     attempt=st.integers(1, 2**53 - 1),
     calls=st.lists(calls, max_size=3),
     output=st.none() | st.builds(output, st.text(max_size=30)),

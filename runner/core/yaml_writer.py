@@ -97,7 +97,7 @@ def _fits_literal(text: str) -> bool:
     _check_characters(text)
     if "\n" not in text or text[0] in " \t\n" or text.endswith("\n\n"):
         return False
-    return not any(line.endswith((" ", "\t")) for line in text.split("\n"))
+    return all(line == line.rstrip() for line in text.split("\n"))
 
 
 def _check_characters(text: str) -> None:

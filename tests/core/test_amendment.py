@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from gate_cases import READ, make_plan, step
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runner.core import amendment, documents
@@ -158,6 +158,8 @@ class TestRewrite:
         assert parsed(done).value == with_inputs(parsed(FLOW).value, {0: TEXT})
 
     @given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cf", "Cs", "Co", "Cn"))))
+    @example("\xa0")
+    @example("a\n\u3000")
     def test_the_file_says_exactly_the_draft(self, text: str) -> None:
         """Whatever the text, the plan read back has it, and nothing else is changed."""
         for layout in (BLOCK, FLOW):

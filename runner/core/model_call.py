@@ -23,6 +23,10 @@ CacheStatus = Literal["miss", "hit", "semantic_hit"]
 UsageSource = Literal["provider", "estimated", "none"]
 FinishReason = Literal["stop", "length", "refused"]
 
+# What one call to a router over HTTP may take where money is bounded but no call: a broken answer
+# costs all of it, as nobody knows better.
+REMOTE_CALL_USD = Decimal("1.00")
+
 Tokens = Annotated[int, Field(ge=0)]
 
 

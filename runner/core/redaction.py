@@ -7,6 +7,11 @@ import binascii
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
+
+from runner.core.model_call import Request
+
+AnyRequest = TypeVar("AnyRequest", bound=Request)
 
 SHORTEST_VALUE = 6
 SHORTEST_NAMED = 12
@@ -112,6 +117,16 @@ def redact(text: str, values: Iterable[str] = ()) -> Redacted:
     ):
         text = take(pattern, name, text)
     return Redacted(text=text, names=tuple(found))
+
+
+def redact_request(request: AnyRequest, values: Iterable[str]) -> AnyRequest:
+    """Redact every message of a question, before it is hashed, sent or kept."""
+    known = tuple(values)
+    messages = [
+        message.model_copy(update={"content": redact(message.content, known).text})
+        for message in request.messages
+    ]
+    return request.model_copy(update={"messages": messages})
 
 
 def _is_secret(match: re.Match[str]) -> bool:

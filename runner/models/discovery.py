@@ -81,11 +81,7 @@ class DiscoveringRouter:
         self, request: Request, *, purse: Purse | None = None, on_text: OnText | None = None
     ) -> Answer:
         """Give a text; raises ModelError."""
-        router = self._opened()
-        try:
-            return router.complete(request, purse=purse, on_text=on_text)
-        except NoRoute as error:
-            raise self._explained(error) from error
+        return self._told(lambda models: models.complete(request, purse=purse, on_text=on_text))
 
     def structure(
         self,
@@ -95,15 +91,19 @@ class DiscoveringRouter:
         on_text: OnText | None = None,
     ) -> Answer:
         """Give data that satisfies the schema; raises ModelError."""
-        router = self._opened()
-        try:
-            return router.structure(request, purse=purse, on_text=on_text)
-        except NoRoute as error:
-            raise self._explained(error) from error
+        return self._told(lambda models: models.structure(request, purse=purse, on_text=on_text))
 
     def close(self) -> None:
         for provider in self.providers.values():
             provider.close()
+
+    def _told(self, ask: Callable[[Models], Answer]) -> Answer:
+        """Ask; where no model serves, name the servers that could have."""
+        models = self._opened()
+        try:
+            return ask(models)
+        except NoRoute as error:
+            raise self._explained(error) from error
 
     def _opened(self) -> Models:
         with self._lock:

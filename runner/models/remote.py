@@ -17,6 +17,7 @@ from runner import __version__
 from runner.core import errors
 from runner.core.errors import ModelError, ModelTimeout, NoRoute, ProviderFailed, SchemaViolation
 from runner.core.model_call import (
+    REMOTE_CALL_USD,
     Answer,
     Attempt,
     Request,
@@ -35,8 +36,6 @@ MAX_BYTES: Final = 64_000_000
 GRACE_S: Final = 30
 CONNECT_S: Final = 10
 TRIES_WHILE_BUSY: Final = 5
-# The most for a call that names no bound: what an end of which nothing is known will have cost.
-CALL_USD: Final = Decimal("1.00")
 START: Final = "planlock router serve"
 _HINTED: Final = "export PLANLOCK_ROUTER_TOKEN, the same as the router has"
 _NOT_ASKED: Final = (
@@ -254,7 +253,7 @@ def _capped(request: Request, purse: Purse | None) -> Request:
     left = purse.left() if purse else None
     if left is None or request.budget.max_cost_usd is not None:
         return request
-    most = usd(min(max(left, Decimal(0)), CALL_USD))
+    most = usd(min(max(left, Decimal(0)), REMOTE_CALL_USD))
     budget = request.budget.model_copy(update={"max_cost_usd": most})
     return request.model_copy(update={"budget": budget})
 

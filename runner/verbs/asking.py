@@ -19,6 +19,7 @@ from runner.core.errors import (
 )
 from runner.core.gate import Decision, Question
 from runner.core.model_call import (
+    REMOTE_CALL_USD,
     Answer,
     BudgetWish,
     Request,
@@ -26,22 +27,18 @@ from runner.core.model_call import (
     ask_digest,
 )
 from runner.core.plan import Step
-from runner.core.policy import Policy
-from runner.core.redaction import redact, secrets_of
+from runner.core.redaction import redact_request, secrets_of
 from runner.core.text import visible
 from runner.core.values import usd
 from runner.ledger.reservations import LedgerPurse, unrecorded
 from runner.ledger.store import Ledger
 from runner.models.contract import Models, OnText, Purse
-from runner.project import Project
 from runner.verbs import purses, transcripts
 from runner.verbs.session import Session
 
 ASKING = "asking "
 HALTS = (BudgetExceeded, PriceUnknown, NoRoute)
-# What one question to a router over HTTP may take where the policy bounds money but no call: a
-# broken answer costs all of it, as nobody knows better. Of tokens, these many worst attempts.
-REMOTE_CALL_USD = Decimal("1.00")
+# Of tokens, a question to a router over HTTP may take these many worst attempts.
 REMOTE_ATTEMPTS = 4
 
 AnyRequest = TypeVar("AnyRequest", bound=Request)
@@ -119,15 +116,11 @@ class StepModels:
 
     def _ready(self, request: AnyRequest) -> AnyRequest:
         """Redact the prompt, and say for whom the question is."""
-        values = secrets_of(self.held.project.world.environment)
-        messages = [
-            message.model_copy(update={"content": redact(message.content, values).text})
-            for message in request.messages
-        ]
+        safe = redact_request(request, secrets_of(self.held.project.world.environment))
         place = purses.step_place(self.held, self.step)
         names = {"project": place.project, "run": self._run, "step": self.step.id}
         context = request.context.model_copy(update=names)
-        return request.model_copy(update={"messages": messages, "context": context})
+        return safe.model_copy(update={"context": context})
 
     def _answer(
         self, ready: AnyRequest, ask: Callable[[Models, AnyRequest, Purse | None], Answer]
@@ -266,17 +259,6 @@ class StepModels:
         told = {call.reservation for each in self.held.run.records for call in each.record.calls}
         place = purses.step_place(self.held, self.step)
         return [each for each in unrecorded(self.ledger, place) if each.id not in told]
-
-
-def planning_purse(
-    project: Project, policy: Policy, *, tell: Callable[[str], None]
-) -> Purse | None:
-    """The money for making one plan: the bounds of call, day and project; None where none holds.
-
-    `call_usd` bounds all the questions of one planning together. Raises LedgerError where a bound
-    cannot be counted.
-    """
-    return purses.planning_purse(project, policy, warn=tell)
 
 
 def halted(error: ModelError) -> Reason:

@@ -9,6 +9,7 @@ from typing import TypeVar
 from runner.core import budget
 from runner.core.errors import ModelError
 from runner.core.model_call import (
+    REMOTE_CALL_USD,
     Answer,
     Attempt,
     BudgetWish,
@@ -17,13 +18,12 @@ from runner.core.model_call import (
     total_cost,
 )
 from runner.core.policy import Policy
-from runner.core.redaction import redact, secrets_of
+from runner.core.redaction import redact_request, secrets_of
 from runner.core.values import usd
 from runner.ledger.reservations import LedgerPurse
 from runner.models.contract import OnText, Purse
 from runner.project import Project
 from runner.verbs import purses
-from runner.verbs.asking import REMOTE_CALL_USD
 from runner.verbs.planning import Progress
 
 AnyRequest = TypeVar("AnyRequest", bound=Request)
@@ -90,12 +90,8 @@ class PlanningModels:
         return answer
 
     def _ready(self, request: AnyRequest) -> AnyRequest:
-        values = secrets_of(self._project.world.environment)
-        messages = [
-            message.model_copy(update={"content": redact(message.content, values).text})
-            for message in request.messages
-        ]
-        return request.model_copy(update={"messages": messages, "budget": self._budget()})
+        safe = redact_request(request, secrets_of(self._project.world.environment))
+        return safe.model_copy(update={"budget": self._budget()})
 
     def _budget(self) -> BudgetWish:
         """Bound the request itself where a router elsewhere does not see our purse."""

@@ -6,7 +6,6 @@ The account is kept in a ledger, so that it outlives the service and holds for s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from runner import settings
 from runner.core import ids
 from runner.core.budget import Bound, Place
+from runner.models import purse
 from runner.models.contract import Purse, Want
 from runner.project import World
 
@@ -115,19 +115,12 @@ class _Together:
     purses: Sequence[Purse]
 
     def reserve(self, want: Want) -> str:
-        names = []
-        with ExitStack() as undo:
-            for purse in self.purses:
-                name = purse.reserve(want)
-                undo.callback(purse.settle, name, usd=Decimal(0), tokens=0)
-                names.append(name)
-            undo.pop_all()
-        return " ".join(names)
+        held = purse.reserve(self.purses, want)
+        return " ".join(name for _, name in held.parts)
 
     def settle(self, reservation: str, *, usd: Decimal | None, tokens: int) -> None:
-        for purse, name in zip(self.purses, reservation.split(), strict=True):
-            purse.settle(name, usd=usd, tokens=tokens)
+        for each, name in zip(self.purses, reservation.split(), strict=True):
+            each.settle(name, usd=usd, tokens=tokens)
 
     def left(self) -> Decimal | None:
-        lefts = (purse.left() for purse in self.purses)
-        return min((each for each in lefts if each is not None), default=None)
+        return purse.least_left(self.purses)

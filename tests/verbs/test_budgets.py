@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 
 import pytest
 import sqlalchemy
+from budget_cases import CHEAP, DEAR, ONE, TWO, budgets, spent
 from fake_models import FakeModels, Says, Try, run
 from team import Team
 
 from runner.core.model_call import Answer, Request
 from runner.ledger.reservations import LedgerPurse, Wanted
 from runner.models.contract import OnText, Purse
-
-ONE = "- {id: one, step_type: analyze, description: Ask, input: {instruction: First}}\n"
-TWO = "- {id: two, step_type: summarize, description: Ask, input: {instruction: Second}}\n"
-CHEAP = Says(tries=(Try(cost="0.04", worst="0.05"),))
-DEAR = Says(tries=(Try(cost="0.30", worst="0.40"),))
-
-
-def budgets(team: Team, text: str) -> None:
-    """Set the policy's budgets by a commit on the trusted branch."""
-    path = team.root / "plans/policy.yaml"
-    changed = re.sub(r"^budgets: .*$", f"budgets: {text}", path.read_text(), flags=re.MULTILINE)
-    assert changed != path.read_text()
-    team.commit({"plans/policy.yaml": changed}, "Change the budgets")
-
-
-def spent(team: Team) -> Decimal:
-    done = team.cli("ada", "cost", "--json")
-    assert done.code == 0, done.text
-    return Decimal(done.json["total"]["usd"])
 
 
 @pytest.mark.parametrize(

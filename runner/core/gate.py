@@ -213,6 +213,7 @@ def _standing_refusals(question: Question, step: Step) -> Iterator[Reason]:
         yield from refusals.unsigned(provenance.unsigned)
     yield from refusals.of_plan(policy, question.plan.plan)
     yield from refusals.of_network(policy, step)
+    yield from refusals.of_secrets(policy, step)
 
 
 def _count(

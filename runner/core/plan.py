@@ -66,6 +66,7 @@ class RunCommandInput(Strict):
     timeout_s: Annotated[int, Field(ge=1, le=86_400)] = 600
     network: Annotated[list[Host], Field(max_length=50)] = []
     env: dict[EnvName, Annotated[str, StringConstraints(max_length=4000)]] = {}
+    secrets: Annotated[list[EnvName], Field(max_length=20)] = []
     reads: Annotated[list[Glob], Field(max_length=100)] = []
     writes: Annotated[list[Glob], Field(max_length=100)] = []
 

@@ -11,13 +11,16 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from runner.core import canonical
 from runner.core.errors import InvalidDocument
-from runner.core.plan import Version, check_problems, model_problems
+from runner.core.plan import EnvName, Host, Version, check_problems, model_problems
 from runner.core.policy_checks import MOST_ROLES, cross_checks
 from runner.core.risks import Label
 from runner.core.values import Duration, Line, Principal, StepType, Strict, Text, Usd
 
 Assurance = Literal["server", "forge", "key", "hardware"]
 LEVELS: tuple[Assurance, ...] = ("server", "forge", "key", "hardware")
+# From the strongest to none at all.
+Confinement = Literal["confined", "landlock", "none"]
+CONFINEMENTS: tuple[Confinement, ...] = ("confined", "landlock", "none")
 POLICY_PATH = "plans/policy.yaml"
 SIGNERS_PATH = "plans/allowed_signers"
 PLANS_FOLDER = "plans"
@@ -88,10 +91,12 @@ class Limits(Strict):
 
 
 class Sandbox(Strict):
-    require: Literal["confined", "none"] = "confined"
-    network: list[Line] = []
+    """How commands are confined: the weakest that will do, and what they may be given."""
+
+    require: Confinement = "confined"
+    network: list[Host] = []
     tools: list[Line] = []
-    secrets: list[Line] = []
+    secrets: list[EnvName] = []
 
 
 class Policy(Strict):

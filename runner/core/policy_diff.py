@@ -10,7 +10,7 @@ from decimal import Decimal
 from difflib import SequenceMatcher
 from typing import Any
 
-from runner.core.policy import LEVELS, Person, Policy, Rule
+from runner.core.policy import CONFINEMENTS, LEVELS, Person, Policy, Rule
 from runner.core.policy_diff_words import Difference, described, quoted, turn, turned
 from runner.core.rules import DEFAULTS
 from runner.core.values import parse_duration
@@ -156,6 +156,10 @@ def _weaker(old: Any, new: Any) -> bool:
     return LEVELS.index(new) < LEVELS.index(old)
 
 
+def _less_confined(old: Any, new: Any) -> bool:
+    return CONFINEMENTS.index(new) > CONFINEMENTS.index(old)
+
+
 def _beyond(read: Callable[[Any], Any]) -> Judge:
     """Judge a bound or a term: a higher one loosens, and so does none."""
     return lambda old, new: new is None or (old is not None and bool(read(new) > read(old)))
@@ -192,6 +196,6 @@ OF_SETTINGS: Mapping[str, Judge] = {
     **dict.fromkeys(("budgets.run_tokens", "budgets.day_tokens"), _beyond(int)),
     "budgets.allow_unpriced": _unless(safe=False),
     **dict.fromkeys(("limits.steps", "limits.changed_files", "limits.changed_bytes"), _beyond(int)),
-    "sandbox.require": _unless("confined"),
+    "sandbox.require": _less_confined,
     **dict.fromkeys(("sandbox.network", "sandbox.tools", "sandbox.secrets", "plugins"), _wider),
 }

@@ -43,6 +43,26 @@ def of_plan(policy: Policy, plan: Plan) -> Iterator[Reason]:
         )
 
 
+def of_secrets(policy: Policy, step: Step) -> Iterator[Reason]:
+    """Secrets that the policy does not list, or that the step sets itself."""
+    given = typed_input(step)
+    if not isinstance(given, RunCommandInput):
+        return
+    for name in given.secrets:
+        if name not in policy.sandbox.secrets:
+            yield Reason(
+                code="secret_not_allowed",
+                message=f"the policy's sandbox.secrets does not list {name}",
+                fix="drop the secret, or change the policy by review",
+            )
+        if name in given.env:
+            yield Reason(
+                code="secret_overridden",
+                message=f"the step sets {name} in `env` and asks for it in `secrets`",
+                fix="drop one of the two",
+            )
+
+
 def of_network(policy: Policy, step: Step) -> Iterator[Reason]:
     """Hosts that the policy does not list."""
     given = typed_input(step)

@@ -14,6 +14,7 @@ Label = Literal[
     "command",
     "network",
     "environment",
+    "secret",
     "wide_writes",
     "protected_path",
     "delete",
@@ -26,6 +27,7 @@ MEANINGS: Mapping[Label, str] = {
     "command": "runs a command",
     "network": "runs a command that names hosts",
     "environment": "runs a command with environment variables of its own",
+    "secret": "gives a command secrets of the runner",
     "wide_writes": "runs a command that may change a whole tree: a glob that begins with a wildcard",
     "protected_path": "changes a path that steers the forge or git",
     "delete": "deletes a file",
@@ -33,7 +35,7 @@ MEANINGS: Mapping[Label, str] = {
     "unusual_characters": "has characters beyond ASCII in a command, path or host, or mixes scripts in a word of a file",
     "plugin": "is of a type that is not built in",
 }
-FIELDS = ("command", "path", "working_dir", "network", "writes", "reads", "env")
+FIELDS = ("command", "path", "working_dir", "network", "writes", "reads", "env", "secrets")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,8 @@ def _of_command(given: RunCommandInput) -> Iterator[tuple[Label, str]]:
         yield "network", ", ".join(given.network)
     if given.env:
         yield "environment", ", ".join(given.env)
+    if given.secrets:
+        yield "secret", ", ".join(given.secrets)
     for glob in given.writes:
         if globs.is_glob(glob.split("/", 1)[0]):
             yield "wide_writes", glob

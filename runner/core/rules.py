@@ -101,8 +101,8 @@ def _of_command(policy: Policy, given: RunCommandInput, labels: frozenset[str]) 
             about="the command",
             step_type="run_command",
             command=command_line.read(given.command, variables=given.env),
-            # another folder, variables or a network make another command of the same words
-            settled=given.working_dir == "." and not given.env and not given.network,
+            # another folder, variables, secrets or a network make another command of the same words
+            settled=given.working_dir == "." and not (given.env or given.secrets or given.network),
             risks=labels,
         ),
     )

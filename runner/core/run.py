@@ -105,6 +105,17 @@ class Change(Stored):
     size: Annotated[int, Field(ge=0)] = 0
 
 
+class Contact(Stored):
+    """One host that a command asked the proxy for; sizes in bytes, `reason` why it was refused."""
+
+    host: str
+    allowed: bool
+    reason: str = ""
+    connections: Annotated[int, Field(ge=0)] = 0
+    sent: Annotated[int, Field(ge=0)] = 0
+    received: Annotated[int, Field(ge=0)] = 0
+
+
 class RecordedTotal(Stored):
     """What a run cost as its end tells."""
 
@@ -157,6 +168,7 @@ class Record(Stored):
     signal: int | None = None
     error: RecordedError | None = None
     changes: list[Change] = []
+    contacts: list[Contact] = []
     calls: list[Call] = []
     plan_digest: Digest | None = None
     source: Digest | None = None

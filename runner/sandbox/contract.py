@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from runner.core.run import Contact
+
 _MIB = 1 << 20
 
 
@@ -25,9 +27,17 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
+    """`secrets` are variables too; neither their values nor those of `hide` show in the output.
+
+    `network` has the hosts, as `host` or `host:port`, that it may reach through the proxy.
+    """
+
     script: str
     working_dir: str = "."
     env: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    hide: tuple[str, ...] = field(default=(), repr=False)
+    network: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
 
 
@@ -52,8 +62,8 @@ class Room:
 class Outcome:
     """Either `exit_code` or `signal` is set; 128 + n counts as signal n, as in a shell.
 
-    `output` has stdout and stderr in order, head and tail within the limit; length and digest
-    are those of the whole stream. `limit_hit` is `memory` or `processes` when that ended it.
+    `output` has stdout and stderr in order, without secrets, head and tail within the limit;
+    length and digest are those of the whole stream. `limit_hit` is `memory` or `processes` when that ended it.
     """
 
     exit_code: int | None
@@ -66,6 +76,7 @@ class Outcome:
     output_sha256: str
     truncated: bool
     backend: str
+    contacts: tuple[Contact, ...] = ()
 
 
 class Backend(Protocol):

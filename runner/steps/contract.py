@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from runner.core.cost import Call
 from runner.core.model_call import Kind, Message
-from runner.core.run import Change
+from runner.core.run import Change, Contact
 
 Reader = Callable[[str], bytes | None]
 
@@ -36,6 +36,7 @@ class Output:
     signal: int | None = None
     failure: Failure | None = None
     changes: tuple[Change, ...] = ()
+    contacts: tuple[Contact, ...] = ()
     calls: tuple[Call, ...] = ()
     sandbox: str = ""
 

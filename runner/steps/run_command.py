@@ -24,6 +24,8 @@ class RunCommand(StepType):
             ("may contact", ", ".join(given.network) or "nobody"),
             ("time limit", f"{given.timeout_s} s"),
         ]
+        if given.secrets:
+            details.append(("gets secrets", ", ".join(given.secrets)))
         if given.reads:
             details.insert(3, ("must exist", ", ".join(given.reads)))
         if given.env:

@@ -279,6 +279,7 @@ def _doubt(step: Step, about: str) -> str:
     line = command_line.read(given.command, variables=given.env)
     own = (
         ("variables", given.env),
+        ("secrets", given.secrets),
         ("a folder", given.working_dir != "."),
         ("a network", given.network),
     )

@@ -63,6 +63,8 @@ def output_block(done: Performed) -> dict[str, Any]:
     if output.failure is not None:
         value["error"] = {"code": output.failure.code, "message": output.failure.message}
     value["changes"] = [recording.change_block(each) for each in output.changes]
+    if output.contacts:
+        value["contacts"] = [each.model_dump() for each in output.contacts]
     value["calls"] = [call.model_dump() for call in output.calls]
     value["executor"] = recording.executor(output.sandbox)
     return value

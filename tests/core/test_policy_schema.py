@@ -114,7 +114,7 @@ def test_A36_sandbox_and_plugins_as_written_are_the_execution_digest() -> None:
     before = read(sample).execution
     assert read({**sample, "self_approval": True, "rules": []}).execution == before
     changes: list[dict[str, Any]] = [
-        {"sandbox": {**sample["sandbox"], "network": ["*"]}},
+        {"sandbox": {**sample["sandbox"], "network": ["example.org"]}},
         {"sandbox": {**sample["sandbox"], "require": "none"}},
         {"plugins": []},
     ]

@@ -58,6 +58,7 @@ MODELS: Final[Mapping[str, Mapping[str, type[BaseModel]]]] = {
         "": run.Record,
         "executor": run.Executor,
         "step": run.RecordedStep,
+        "contact": run.Contact,
         "draft": run.RecordedDraft,
         "gate": run.RecordedGate,
         "output": run.Output,

@@ -16,8 +16,32 @@ _IGNORABLE = re.compile(
     "\U000e0000-\U000e0fff]"
 )
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|clock\$|(com|lpt)[0-9])[ ]*(\..*)?")
-# The hashed 8.3 names that NTFS gives when the plain ones are taken; git refuses the same.
-_HASHED_SHORT_NAMES = {".gitmodules": "gi7eba", ".gitattributes": "gi7d29"}
+# The hashed 8.3 names that NTFS gives when the plain ones are taken (CODEOWNERS in capitals).
+_HASHED_SHORT_NAMES = {
+    ".git": "gi2837",
+    ".gitmodules": "gi7eba",
+    ".gitattributes": "gi7d29",
+    ".github": "gi41c4",
+    "workflows": "woa869",
+    "codeowners": "co453e",
+}
+_SHORT_NAME = re.compile(r"([^~]+)~[0-9]+")
+# Some file systems fold letters without a dot, or with one too many, to the plain one.
+_DOTTED = "i\u0307"
+# What would fix a refusal, by its `reason_code`.
+_PLAIN_PATH = "git ls-files: write the path as it stands there, relative to the repository"
+HINTS = {
+    **dict.fromkeys(("empty", "absolute", "empty_component", "separator", "parent"), _PLAIN_PATH),
+    **dict.fromkeys(("encoding", "nul", "control_character", "dot"), "name the file in plain text"),
+    "too_long": "name a shorter path",
+    "git_dir": "git config, git hooks, …: a person changes what is in .git, not a step",
+    "device_name": "git mv: give the file a name that Windows can have too",
+    "symlink": "git ls-files -s: name the file itself, which the link stands for",
+    "not_regular": "git ls-files -s: name a regular file",
+    "hard_link": "cp FILE COPY && mv COPY FILE: gives the name a file of its own",
+    "too_large": "read the part that matters with a run_command step",
+    "mode": 'mode: "0644", or "0755" for a program',
+}
 _OWNERS_FOLDERS = ("", ".github", "docs")
 
 
@@ -90,14 +114,16 @@ def _check_name(path: str, name: str) -> None:
 
 
 def _refusal(path: str, reason: str, reason_code: str) -> WorkspaceSecurityError:
-    return WorkspaceSecurityError(path, reason, reason_code=reason_code)
+    hint = HINTS[reason_code]
+    return WorkspaceSecurityError(path, reason, reason_code=reason_code, hint=hint)
 
 
 def _fold(name: str) -> str:
     """The spelling that the most lenient file system would see: HFS+, APFS, NTFS."""
     wide = unicodedata.normalize("NFKC", name)
     kept = "".join(c for c in wide if unicodedata.category(c) != "Cf")
-    return unicodedata.normalize("NFKC", _IGNORABLE.sub("", kept).casefold())
+    folded = _IGNORABLE.sub("", kept).upper().casefold()
+    return unicodedata.normalize("NFKC", folded.replace(_DOTTED, "i"))
 
 
 def _key(name: str) -> str:
@@ -112,7 +138,11 @@ def _keys(path: str) -> list[str]:
 
 
 def _is(key: str, name: str) -> bool:
+    """Whether a key is the name or one of its 8.3 aliases, cut short where the number is long."""
     if key == name:
         return True
-    stems = (name.lstrip(".")[:6], _HASHED_SHORT_NAMES.get(name))
-    return any(stem and re.fullmatch(rf"{stem}~[0-9]+", key) for stem in stems)
+    short = _SHORT_NAME.fullmatch(key)
+    if short is None:
+        return False
+    stems = (name.lstrip(".")[:6], _HASHED_SHORT_NAMES.get(name, ""))
+    return short[1] in stems or (len(key) == 8 and any(stem.startswith(short[1]) for stem in stems))

@@ -40,6 +40,23 @@ def open_folder(root: int, path: str, *, openat2: bool, create: bool = False) ->
     return _walk(root, path, create=create)
 
 
+def prune(root: int, path: str, *, openat2: bool) -> None:
+    """Remove a folder and those above it as far as they are empty, but never the root."""
+    while path:
+        above, _, name = path.rpartition("/")
+        try:
+            folder = open_folder(root, above, openat2=openat2)
+        except OSError:
+            return
+        try:
+            os.rmdir(name, dir_fd=folder)
+        except OSError:
+            return
+        finally:
+            os.close(folder)
+        path = above
+
+
 def _openat2(root: int, path: str) -> int:
     # Without O_NOFOLLOW: it would report a link at the end as no folder, not as a link.
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -66,9 +83,22 @@ def _walk(root: int, path: str, *, create: bool) -> int:
 
 
 def _step(folder: int, name: str, *, create: bool) -> int:
-    if create:
-        with suppress(FileExistsError):
-            os.mkdir(name, 0o755, dir_fd=folder)
+    made = create and _make(folder, name)
+    deeper = _open_step(folder, name)
+    if made:
+        os.fchmod(deeper, 0o755)  # whatever the umask is
+    return deeper
+
+
+def _make(folder: int, name: str) -> bool:
+    try:
+        os.mkdir(name, 0o755, dir_fd=folder)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _open_step(folder: int, name: str) -> int:
     try:
         return os.open(name, _OPEN_FOLDER, dir_fd=folder)
     except NotADirectoryError as error:

@@ -1,67 +1,64 @@
 from __future__ import annotations
 
-import ctypes
 import errno
-import hashlib
 import os
-import signal
-import socket
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from workspace_cases import (
+    SECRET,
+    WAYS,
+    Way,
+    assert_untouched,
+    make_outside,
+    make_root,
+    refused,
+    sha256,
+)
 
-import runner
 from runner.core.errors import (
     FileAccessError,
     PlanlockError,
-    StaleInput,
     StepFailed,
     WorkspaceSecurityError,
 )
-from runner.sandbox.files import ABSENT, Change, Workspace
+from runner.sandbox.files import Change, Workspace
 
-SECRET = b"outside secret"
-PACKAGES = Path(runner.__file__).parent.parent
-
-
-def sha256(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+OPERATIONS: dict[str, Callable[[Workspace, str], object]] = {
+    "read": lambda files, path: files.read(path),
+    "digest": lambda files, path: files.digest(path),
+    "write": lambda files, path: files.write(path, b"x"),
+    "delete": lambda files, path: files.delete(path),
+    "rename": lambda files, path: files.rename(path, "free"),
+    "rename to": lambda files, path: files.rename("there", path),
+    "check_folder": lambda files, path: files.check_folder(path),
+}
+every_operation = pytest.mark.parametrize("operation", OPERATIONS)
 
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Path:
-    folder = tmp_path / "outside"
-    folder.mkdir()
-    (folder / "secret.txt").write_bytes(SECRET)
-    return folder
+    return make_outside(tmp_path)
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "workspace"
-    folder.mkdir()
-    return folder
+    return make_root(tmp_path)
 
 
-@pytest.fixture(params=[True, False], ids=["openat2", "walk"])
-def files(root: Path, request: pytest.FixtureRequest) -> Iterator[Workspace]:
-    with Workspace(root, openat2=request.param) as workspace:
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> Way:
+    return WAYS[request.param]
+
+
+@pytest.fixture
+def files(root: Path, way: Way) -> Iterator[Workspace]:
+    with Workspace(root, **way) as workspace:
         yield workspace
-
-
-@contextmanager
-def refused(reason_code: str) -> Iterator[None]:
-    with pytest.raises(WorkspaceSecurityError) as caught:
-        yield
-    assert caught.value.reason_code == reason_code
 
 
 def test_a_written_file_reads_back(files: Workspace, root: Path) -> None:
@@ -108,37 +105,52 @@ def test_validate_path_refuses_as_designed(files: Workspace) -> None:
         files.validate_path("../../etc/passwd")
 
 
-@pytest.mark.parametrize("path", ["../outside/secret.txt", "/etc/passwd", "a\0", "", "."])
-def test_C01_refused_by_every_operation(files: Workspace, outside: Path, path: str) -> None:
-    """Reading, hashing, writing and deleting all check the name first."""
-    with pytest.raises(WorkspaceSecurityError):
-        files.read(path)
-    with pytest.raises(WorkspaceSecurityError):
-        files.digest(path)
-    with pytest.raises(WorkspaceSecurityError):
-        files.write(path, b"x")
-    with pytest.raises(WorkspaceSecurityError):
-        files.delete(path)
-    assert (outside / "secret.txt").read_bytes() == SECRET
-
-
+@every_operation
 @pytest.mark.parametrize(
-    "path", ["link/secret.txt", "link/new.txt", "file", "deep/link/secret.txt"]
+    "path,code",
+    [
+        ("../outside/secret.txt", "parent"),
+        ("a/../../outside/secret.txt", "parent"),
+        ("/etc/passwd", "absolute"),
+        ("a\0", "nul"),
+        ("", "empty"),
+        (".", "dot"),
+        ("a\\b", "separator"),
+        ("con", "device_name"),
+    ],
 )
-def test_C02_symbolic_links(files: Workspace, root: Path, outside: Path, path: str) -> None:
+def test_C01_refused_by_every_operation(
+    files: Workspace, root: Path, operation: str, path: str, code: str
+) -> None:
+    """Every operation checks the name first, at both ends of a rename."""
+    outside = make_outside(root.parent)
+    (root / "there").write_bytes(b"1")
+    with refused(code):
+        OPERATIONS[operation](files, path)
+    assert [entry.name for entry in root.iterdir()] == ["there"]
+    assert_untouched(outside)
+
+
+@every_operation
+@pytest.mark.parametrize(
+    "path", ["link/secret.txt", "link/new.txt", "file", "deep/link/secret.txt", "link/deeper/x"]
+)
+def test_C02_symbolic_links(
+    files: Workspace, root: Path, outside: Path, *, operation: str, path: str
+) -> None:
     """No operation follows a link to a file or folder outside."""
+    (root / "there").write_bytes(b"1")
     (root / "deep").mkdir()
     (root / "link").symlink_to(outside)
     (root / "deep" / "link").symlink_to("../../outside")
     (root / "file").symlink_to(outside / "secret.txt")
-    with refused("symlink"):
-        files.write(path, b"x")
-    with refused("symlink"):
-        files.delete(path)
-    with refused("symlink"):
-        files.read(path)
-    assert [entry.name for entry in outside.iterdir()] == ["secret.txt"]
-    assert (outside / "secret.txt").read_bytes() == SECRET
+    with pytest.raises((WorkspaceSecurityError, StepFailed)) as caught:
+        OPERATIONS[operation](files, path)
+    # A link is a name like another that is not free.
+    if (operation, path) != ("rename to", "file"):
+        assert isinstance(caught.value, WorkspaceSecurityError)
+        assert caught.value.reason_code == "symlink"
+    assert_untouched(outside)
 
 
 def test_C02_links_inside_are_refused_too(files: Workspace, root: Path) -> None:
@@ -150,50 +162,19 @@ def test_C02_links_inside_are_refused_too(files: Workspace, root: Path) -> None:
         files.read("link/x")
 
 
-def test_C02_magic_links() -> None:
+@pytest.mark.parametrize("path", ["root/etc/passwd", "cwd/pyproject.toml", "fd/0", "exe"])
+def test_C02_magic_links(way: Way, path: str) -> None:
     """The root of a process is no way out, though the kernel shows it as a folder."""
-    with Workspace(Path("/proc/self")) as files, refused("symlink"):
-        files.read("root/etc/passwd")
+    with Workspace(Path("/proc/self"), **way) as files, refused("symlink"):
+        files.read(path)
 
 
-def test_C03_link_swapped_in_while_working(files: Workspace, root: Path, outside: Path) -> None:
-    """In a second of swapping a folder with a link out, nothing is read or written outside."""
-    (root / "d").mkdir()
-    (root / "d" / "secret.txt").write_bytes(b"inside")
-    (root / "d.link").symlink_to(outside)
-    stop = threading.Event()
-    swapper = threading.Thread(target=swap, args=(root, stop))
-    swapper.start()
-    try:
-        seen = work(files, until=time.monotonic() + 1.0)
-    finally:
-        stop.set()
-        swapper.join()
-    assert seen["done"]
-    assert seen["refused"]
-    assert [entry.name for entry in outside.iterdir()] == ["secret.txt"]
-    assert (outside / "secret.txt").read_bytes() == SECRET
-
-
-def swap(root: Path, stop: threading.Event) -> None:
-    """Exchanges the two names in one step (RENAME_EXCHANGE), over and over."""
-    libc = ctypes.CDLL(None)
-    folder, link = os.fsencode(root / "d"), os.fsencode(root / "d.link")
-    while not stop.is_set():
-        assert libc.renameat2(-100, folder, -100, link, 2) == 0
-
-
-def work(files: Workspace, *, until: float) -> dict[str, int]:
-    seen = {"done": 0, "refused": 0}
-    while time.monotonic() < until:
-        try:
-            assert files.read("d/secret.txt") != SECRET
-            files.write("d/new.txt", b"x")
-            files.delete("d/new.txt")
-            seen["done"] += 1
-        except (WorkspaceSecurityError, FileAccessError, StepFailed):
-            seen["refused"] += 1
-    return seen
+def test_C02_a_link_to_a_magic_link(files: Workspace, root: Path) -> None:
+    """Nor is a link in the workspace that leads to it."""
+    (root / "out").symlink_to("/proc/self/root")
+    for operation in ("read", "write", "delete", "rename"):
+        with refused("symlink"):
+            OPERATIONS[operation](files, "out/etc/passwd")
 
 
 def test_C04_hard_links(files: Workspace, root: Path, outside: Path) -> None:
@@ -208,55 +189,6 @@ def test_C04_hard_links(files: Workspace, root: Path, outside: Path) -> None:
     assert (outside / "secret.txt").read_bytes() == SECRET
 
 
-def test_C05_fifo_socket_and_folder(files: Workspace, root: Path) -> None:
-    """What is no regular file is refused at once."""
-    os.mkfifo(root / "fifo")
-    (root / "folder").mkdir()
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(root / "socket"))
-        for name in ("fifo", "socket", "folder"):
-            with refused("not_regular"):
-                files.read(name)
-            with refused("not_regular"):
-                files.write(name, b"x")
-            with refused("not_regular"):
-                files.delete(name)
-
-
-def test_C05_device() -> None:
-    """A device is refused without being opened."""
-    with Workspace(Path("/dev")) as files, refused("not_regular"):
-        files.read("zero")
-
-
-def test_C06_sparse_file(files: Workspace, root: Path) -> None:
-    """A file of 50 GB that occupies nothing is refused before it is read."""
-    with (root / "huge").open("wb") as file:
-        file.truncate(50 << 30)
-    with refused("too_large"):
-        files.read("huge")
-    with refused("too_large"):
-        files.digest("huge")
-    with refused("too_large"):
-        files.write("huge", b"x")
-
-
-def test_C06_size_that_lies() -> None:
-    """What is read is counted, since a size can be stated as zero or grow meanwhile."""
-    with Workspace(Path("/proc/self")) as files:
-        assert files.read("status", max_bytes=100_000)
-        with refused("too_large"):
-            files.read("status", max_bytes=100)
-
-
-def test_C06_limit_is_inclusive(files: Workspace, root: Path) -> None:
-    """A file of exactly the limit is read."""
-    (root / "x").write_bytes(b"12345")
-    assert files.read("x", max_bytes=5) == b"12345"
-    with refused("too_large"):
-        files.read("x", max_bytes=4)
-
-
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(content=st.binary(max_size=4096))
 def test_C07_bytes_are_kept(files: Workspace, content: bytes) -> None:
@@ -266,92 +198,29 @@ def test_C07_bytes_are_kept(files: Workspace, content: bytes) -> None:
     assert files.digest("x.bin") == sha256(content)
 
 
-@pytest.mark.parametrize("path", [".git/config", ".GIT/hooks/pre-commit", "sub/.git/config"])
-def test_C08_git_dir_through_the_workspace(files: Workspace, root: Path, path: str) -> None:
-    """Nothing is created in .git, in a nested one neither."""
+@every_operation
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".git/config",
+        ".GIT/hooks/pre-commit",
+        "sub/.git/config",
+        ".gi\u200ct/x",
+        "\uff0egit/x",
+        "git~1/x",
+        ".git::$INDEX_ALLOCATION/x",
+        ".git /x",
+        ".git./x",
+    ],
+)
+def test_C08_git_dir_through_the_workspace(
+    files: Workspace, root: Path, operation: str, path: str
+) -> None:
+    """Nothing is read, made or changed in .git, in a nested one neither."""
+    (root / "there").write_bytes(b"1")
     with refused("git_dir"):
-        files.write(path, b"x")
-    assert not list(root.iterdir())
-
-
-def test_C10_stale_file(files: Workspace, root: Path) -> None:
-    """A file that changed since approval is left as it is, and both digests are named."""
-    (root / "x").write_bytes(b"changed")
-    with pytest.raises(StaleInput) as caught:
-        files.write("x", b"new", expect=sha256(b"approved"))
-    assert sha256(b"approved") in str(caught.value)
-    assert sha256(b"changed") in str(caught.value)
-    with pytest.raises(StaleInput):
-        files.delete("x", expect=sha256(b"approved"))
-    assert [(path.name, path.read_bytes()) for path in root.iterdir()] == [("x", b"changed")]
-
-
-def test_C10_absent_is_expected(files: Workspace, root: Path) -> None:
-    """`absent` asks for no file, and a digest asks for one; neither makes folders in vain."""
-    files.write("new", b"1", expect=ABSENT)
-    with pytest.raises(StaleInput, match="expected absent, found sha256:"):
-        files.write("new", b"2", expect=ABSENT)
-    with pytest.raises(StaleInput, match="found absent"):
-        files.write("a/b/new", b"2", expect=sha256(b"1"))
-    assert [path.name for path in root.rglob("*")] == ["new"]
-
-
-def test_C11_kill_during_writes(root: Path) -> None:
-    """A writer killed at any instant leaves the old or the new content, never half."""
-    contents = (b"a" * 300_000, b"b" * 300_000)
-    writer = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(root)], stdout=subprocess.PIPE, cwd=PACKAGES
-    )
-    assert writer.stdout
-    writer.stdout.readline()
-    for _ in range(200):
-        assert (root / "x").read_bytes() in contents
-    os.kill(writer.pid, signal.SIGKILL)
-    writer.communicate()
-    assert (root / "x").read_bytes() in contents
-
-
-WRITER = """
-import sys
-from pathlib import Path
-from runner.sandbox.files import Workspace
-files = Workspace(Path(sys.argv[1]))
-files.write("x", b"a" * 300_000)
-print("ready", flush=True)
-while True:
-    for letter in (b"b", b"a"):
-        files.write("x", letter * 300_000)
-"""
-
-
-def test_C11_failed_write_leaves_the_old_content(root: Path) -> None:
-    """A write that the system refuses says why, and leaves the old file and nothing else."""
-    (root / "x").write_bytes(b"old")
-    script = WRITE_OVER_LIMIT.format(root=str(root))
-    answer = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, check=True, cwd=PACKAGES
-    )
-    assert b"x: File too large" in answer.stdout
-    assert [(path.name, path.read_bytes()) for path in root.iterdir()] == [("x", b"old")]
-
-
-WRITE_OVER_LIMIT = """
-import resource
-from pathlib import Path
-from runner.core.errors import FileAccessError
-from runner.sandbox.files import Workspace
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-try:
-    Workspace(Path({root!r})).write("x", b"y" * 5000)
-except FileAccessError as error:
-    print(error)
-"""
-
-
-def test_read_only_file_system() -> None:
-    """A write that is not permitted names the file and the system's reason."""
-    with Workspace(Path("/sys/kernel")) as files, pytest.raises(FileAccessError, match="planlock:"):
-        files.write("planlock", b"x")
+        OPERATIONS[operation](files, path)
+    assert [entry.name for entry in root.iterdir()] == ["there"]
 
 
 def test_check_folder(files: Workspace, root: Path, outside: Path) -> None:

@@ -34,10 +34,12 @@ STARTS_PROCESSES = {
     "runner.git.objects": "the long-lived `git cat-file`, with the same arguments",
     "runner.git.signing": "ssh-keygen, to sign with a person's key",
     "runner.sandbox.bubblewrap": "bwrap",
+    "runner.sandbox.listener": "the program that listens inside a network of its own",
     "runner.sandbox.processes": "measures processes",
     "runner.sandbox.shell": "the shell inside",
+    "runner.sandbox.selftest_scene": "the neighbour that attacks may hit",
     "runner.sandbox.supervise": "watches what the backends started",
-    "runner.sandbox.unconfined": "commands, where the policy asks for no confinement",
+    "runner.sandbox.launching": "the launcher, below which commands run without namespaces",
     "runner.cli.demo": "plays people who type git and planlock",
     "runner.cli.tampering": "plays an attacker who types git",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from runner.core import hosts
 from runner.core.errors import Reason
 from runner.core.plan import Plan, RunCommandInput, Step, typed_input
 from runner.core.policy import Policy
@@ -66,8 +67,9 @@ def of_secrets(policy: Policy, step: Step) -> Iterator[Reason]:
 def of_network(policy: Policy, step: Step) -> Iterator[Reason]:
     """Hosts that the policy does not list."""
     given = typed_input(step)
+    listed = set(map(hosts.spelled_out, policy.sandbox.network))
     for host in given.network if isinstance(given, RunCommandInput) else ():
-        if host not in policy.sandbox.network:
+        if hosts.spelled_out(host) not in listed:
             yield Reason(
                 code="network_not_allowed",
                 message=f"the policy's sandbox.network does not list {host}",

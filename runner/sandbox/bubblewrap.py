@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 from runner.core.errors import SandboxUnavailable
 from runner.sandbox import mounts, seccomp, shell
+from runner.sandbox.bubblewrap_gate import Gate
+from runner.sandbox.cgroups import Group
 from runner.sandbox.contract import Command, Outcome, Room
-from runner.sandbox.output import Capture
-from runner.sandbox.pipes import Pipe, memory_file, tee
+from runner.sandbox.listener import listen_inside
+from runner.sandbox.output import Stream
+from runner.sandbox.pipes import Pipe, memory_file
+from runner.sandbox.proxy import PORT, VARIABLES, Proxy
+from runner.sandbox.proxy_connect import Resolve, system_addresses
 from runner.sandbox.supervise import NamespaceTree, Supervisor
 
 # bwrap itself runs outside, and its first process inside shows this to the command.
@@ -22,8 +26,13 @@ _OWN_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 
 
 class Bubblewrap:
-    def __init__(self, program: str = "bwrap") -> None:
+    """`resolve` is whom the proxy asks where a host lies."""
+
+    has_proxy = True
+
+    def __init__(self, program: str = "bwrap", *, resolve: Resolve = system_addresses) -> None:
         self._program = _find(program)
+        self._resolve = resolve
         self.name = _version(self._program)
 
     def run(
@@ -35,29 +44,40 @@ class Bubblewrap:
         cancelled: Callable[[], bool],
     ) -> Outcome:
         shell.check_command(command, room)
-        capture = Capture(command.limits.output_bytes)
+        stream = Stream(command, on_output)
+        proxy = Proxy(command.network, resolve=self._resolve) if command.network else None
+        group = Group.make(command.limits)
         with ExitStack() as stack:
-            stack.enter_context(mounts.mount_points(room))
-            output, mark, status = (stack.enter_context(Pipe()) for _ in range(3))
-            process = self._start(command, room, output=output, mark=mark, status=status)
+            for each in (mounts.mount_points(room), group, proxy):
+                stack.enter_context(each or nullcontext())
+            output, gate = stack.enter_context(Pipe()), stack.enter_context(Gate())
+            process = self._start(command, room, output=output, gate=gate)
+            tree = NamespaceTree(process, lambda: gate.first_pid, group)
+            stack.callback(tree.kill)
+            _let_start(process, gate, group=group, proxy=proxy)
             supervisor = Supervisor(
                 process,
-                NamespaceTree(process, _Status(status.read_end).first_pid),
+                tree,
                 limits=command.limits,
-                on_output=tee(capture, on_output),
+                on_output=stream.feed,
                 cancelled=cancelled,
             )
             ending = supervisor.run(output.read_end)
-            has_started = shell.started(mark.read_end)
+            has_started = shell.started(gate.marked)
+        stream.finish()
         if not ending.reason and (not has_started or ending.returncode < 0):
-            raise _not_confined(capture.content().decode(errors="replace").strip())
-        return shell.outcome(ending, capture, backend=self.name)
+            raise _not_confined(stream.capture.content().decode(errors="replace").strip())
+        contacts = proxy.contacts() if proxy else ()
+        return shell.outcome(ending, stream.capture, backend=self.name, contacts=contacts)
 
     def _start(
-        self, command: Command, room: Room, *, output: Pipe, mark: Pipe, status: Pipe
+        self, command: Command, room: Room, *, output: Pipe, gate: Gate
     ) -> subprocess.Popen[bytes]:
+        variables = VARIABLES if command.network else {}
         env = shell.environment(command, room, home=mounts.HOME, tmp=mounts.TMP)
-        options = mounts.bwrap_options(room, working_dir=command.working_dir, env=env)
+        options = mounts.bwrap_options(
+            room, working_dir=command.working_dir, env={**variables, **env}
+        )
         with ExitStack() as stack:
             # Options travel in a file: an argv can be read by every user of the machine.
             files = [memory_file(_joined(options)), memory_file(seccomp.program())]
@@ -66,14 +86,13 @@ class Bubblewrap:
             process = self._spawn(
                 [
                     *("--args", str(files[0]), "--seccomp", str(files[1])),
-                    *("--json-status-fd", str(status.write_end), "--"),
-                    *shell.argv(command, mark=mark.write_end, own_users=True),
+                    *("--json-status-fd", str(gate.status), "--block-fd", str(gate.block), "--"),
+                    *shell.argv(command, mark=gate.mark, own_users=True),
                 ],
                 output=output.write_end,
-                keep=(*files, status.write_end, mark.write_end),
+                keep=(*files, *gate.kept),
             )
-        for pipe in (output, mark, status):
-            pipe.close_write_end()
+        output.close_write_end()
         return process
 
     def _spawn(
@@ -92,6 +111,21 @@ class Bubblewrap:
             )
         except OSError as error:
             raise _not_confined(str(error)) from error
+
+
+def _let_start(
+    process: subprocess.Popen[bytes], gate: Gate, *, group: Group | None, proxy: Proxy | None
+) -> None:
+    """From its first moment on the command is held, and its way out is watched."""
+    first = gate.wait_for_namespaces()
+    if first is None:
+        return
+    if group:
+        group.add(process.pid)
+        group.add(first)
+    if proxy:
+        proxy.serve(listen_inside(first, PORT))
+    gate.open()
 
 
 def _find(program: str) -> str:
@@ -117,23 +151,6 @@ def _version(program: str) -> str:
     except (OSError, subprocess.SubprocessError) as error:
         raise SandboxUnavailable(f"confining a command: {program} --version: {error}") from error
     return answer.stdout.strip()
-
-
-class _Status:
-    """What bwrap says of itself, in JSON; its first line names the namespace's first process."""
-
-    def __init__(self, descriptor: int) -> None:
-        os.set_blocking(descriptor, False)
-        self._descriptor = descriptor
-        self._text = b""
-
-    def first_pid(self) -> int | None:
-        with suppress(BlockingIOError):
-            # The line comes in pieces.
-            self._text += os.read(self._descriptor, 4096)
-        line, end, _ = self._text.partition(b"\n")
-        pid = json.loads(line).get("child-pid") if end else None
-        return pid if isinstance(pid, int) else None
 
 
 def _not_confined(cause: str) -> SandboxUnavailable:

@@ -14,10 +14,15 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Memory and processes hold for the whole tree, the others for each process."""
+    """Time, output, memory and processes hold for the whole tree, the others for each process.
+
+    Of the output, `output_bytes` are kept; a command that says more than `total_output_bytes` is
+    ended.
+    """
 
     timeout_s: float = 600
     output_bytes: int = 200_000
+    total_output_bytes: int = 1024 * _MIB
     memory_bytes: int = 4096 * _MIB
     processes: int = 512
     file_bytes: int = 1024 * _MIB
@@ -63,7 +68,8 @@ class Outcome:
     """Either `exit_code` or `signal` is set; 128 + n counts as signal n, as in a shell.
 
     `output` has stdout and stderr in order, without secrets, head and tail within the limit;
-    length and digest are those of the whole stream. `limit_hit` is `memory` or `processes` when that ended it.
+    length and digest are those of the whole stream. `limit_hit` names the
+    limit that ended it or made it fail: `memory`, `processes`, `output`, `cpu` or `file_size`.
     """
 
     exit_code: int | None
@@ -80,10 +86,16 @@ class Outcome:
 
 
 class Backend(Protocol):
-    """Raises SandboxUnavailable when the command did not start, StepFailed when it is malformed."""
+    """Raises SandboxUnavailable when the command did not start, StepFailed when it is malformed.
+
+    Without `has_proxy` it cannot hold a command to its `network`, and gives no contacts.
+    """
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def has_proxy(self) -> bool: ...
 
     def run(
         self,

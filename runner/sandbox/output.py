@@ -1,14 +1,42 @@
-"""Keeps the beginning and the end of a stream of any length, with its digest."""
+"""What a command says: without its secrets, both ends kept, with its digest, and passed on."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+
+from runner.core.redaction_stream import Redactor
+from runner.sandbox.contract import Command
 
 _MARK_BYTES = 64
 
 
+class Stream:
+    """Redacts a command's output before anything keeps it or sees it."""
+
+    def __init__(self, command: Command, on_output: Callable[[bytes], None]) -> None:
+        self.capture = Capture(command.limits.output_bytes)
+        self._redactor = Redactor([*command.secrets.values(), *command.hide])
+        self._on_output = on_output
+
+    def feed(self, chunk: bytes) -> None:
+        self._pass(self._redactor.feed(chunk))
+
+    def finish(self) -> None:
+        """Pass on what was held back; nothing is fed after that."""
+        self._pass(self._redactor.finish())
+
+    def _pass(self, chunk: bytes) -> None:
+        if chunk:
+            self.capture.feed(chunk)
+            self._on_output(chunk)
+
+
 class Capture:
-    """Memory stays near three times the limit, however much is fed."""
+    """Keeps the beginning and the end of a stream of any length, with its digest.
+
+    Memory stays near three times the limit, however much is fed.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
-
-from runner.sandbox.output import Capture
 
 
 class Pipe:
@@ -41,11 +38,3 @@ def memory_file(content: bytes) -> int:
         file.write(content)
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor
-
-
-def tee(capture: Capture, on_output: Callable[[bytes], None]) -> Callable[[bytes], None]:
-    def feed(chunk: bytes) -> None:
-        capture.feed(chunk)
-        on_output(chunk)
-
-    return feed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,30 +20,6 @@ def descendants(root: int, *, at_most: int) -> list[int]:
     return found
 
 
-def related(root: int) -> list[int]:
-    """Process ids of `root`'s session and of all that descends from it."""
-    children: dict[int, list[int]] = defaultdict(list)
-    pending = [root]
-    for pid in [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()]:
-        fields = _stat(pid)
-        if fields:
-            children[int(fields[1])].append(pid)
-            pending += [pid] if int(fields[3]) == root else []
-    found: dict[int, None] = {}
-    while pending:
-        pid = pending.pop()
-        if pid not in found:
-            found[pid] = None
-            pending += children[pid]
-    return list(found)
-
-
-def birth(pid: int) -> str:
-    """When the process started, in ticks since boot; empty if it is gone."""
-    fields = _stat(pid)
-    return fields[19] if fields else ""
-
-
 def memory(pids: Iterable[int], *, limit: int) -> int:
     """Bytes in use; shared pages are told apart only when the coarse sum passes the limit."""
     pids = list(pids)
@@ -60,14 +35,6 @@ def _children(pid: int) -> list[int]:
     except (FileNotFoundError, ProcessLookupError):
         return found
     return found
-
-
-def _stat(pid: int) -> list[str]:
-    """The fields of proc(5)'s stat from the third on: a process chooses the second itself."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
 
 
 def _resident(pid: int) -> int:

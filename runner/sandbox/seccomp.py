@@ -18,6 +18,8 @@ _X32 = 0x40000000
 _NEW_NAMESPACES = 0x7E020080
 _FORMAT, _BLOCK, _CHARACTER = 0xF000, 0x6000, 0x2000
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
+_SET_USER_ID = 0o4000
+_CREATES = 0o100 | 0o20000000  # O_CREAT, O_TMPFILE
 _UNIX, _INET, _INET6, _NETLINK, _NETLINK_ROUTE = 1, 2, 10, 16, 0
 
 # x86_64 and aarch64 numbers; None where the architecture has no such call.
@@ -79,6 +81,53 @@ _DENIED: dict[str, tuple[int | None, int | None]] = {
     "memfd_secret": (447, 447),
 }
 
+# Without namespaces of its own a command would meet the machine's memory segments and queues.
+_DENIED_IF_SHARED: dict[str, tuple[int | None, int | None]] = {
+    "socket": (41, 198),
+    "shmget": (29, 194),
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
+    "semget": (64, 190),
+    "semop": (65, 193),
+    "semtimedop": (220, 192),
+    "semctl": (66, 191),
+    "msgget": (68, 186),
+    "msgsnd": (69, 189),
+    "msgrcv": (70, 188),
+    "msgctl": (71, 187),
+    "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
+    # Landlock does not ask who changes the owner or the attributes of a file that lies outside.
+    "chown": (92, None),
+    "lchown": (94, None),
+    "fchown": (93, 55),
+    "fchownat": (260, 54),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "setxattrat": (463, 463),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+    "removexattrat": (466, 466),
+    "file_setattr": (469, 469),
+    "inotify_add_watch": (254, 27),
+}
+# Calls whose argument at the given place names a process, 0 for the caller itself: any process
+# of the same user could be meant.
+_OWN_PROCESS_ONLY: dict[str, tuple[int, int, int]] = {
+    "prlimit64": (302, 261, 0),
+    "sched_setparam": (142, 118, 0),
+    "sched_setscheduler": (144, 119, 0),
+    "sched_setaffinity": (203, 122, 0),
+    "sched_setattr": (314, 274, 0),
+    "migrate_pages": (256, 238, 0),
+    "move_pages": (279, 239, 0),
+    "setpriority": (141, 140, 1),
+    "ioprio_set": (251, 30, 1),
+}
+_STREAM, _SEQPACKET, _SOCKET_KIND = 1, 5, 0xF
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Machine:
@@ -87,6 +136,11 @@ class _Machine:
     clone: int
     clone3: int
     ioctl: int
+    # Calls that take a mode, with the position of it.
+    chmod: tuple[tuple[int, int], ...]
+    # Calls that may create a file, with the positions of flags and mode.
+    open: tuple[tuple[int, int, int], ...]
+    openat2: int
     socket: int
     socketpair: int
     mknodat: int
@@ -100,6 +154,9 @@ _MACHINES = {
         clone=56,
         clone3=435,
         ioctl=16,
+        chmod=((90, 1), (91, 1), (268, 2), (452, 2), (85, 1)),
+        open=((2, 1, 2), (257, 2, 3)),
+        openat2=437,
         socket=41,
         socketpair=53,
         mknodat=259,
@@ -111,6 +168,9 @@ _MACHINES = {
         clone=220,
         clone3=435,
         ioctl=29,
+        chmod=((52, 1), (53, 2), (452, 2)),
+        open=((56, 2, 3),),
+        openat2=437,
         socket=198,
         socketpair=199,
         mknodat=33,
@@ -119,14 +179,19 @@ _MACHINES = {
 }
 
 
-def program(machine: str | None = None) -> bytes:
-    """An array of struct sock_filter; raises SandboxUnavailable for an unknown machine."""
+def program(machine: str | None = None, *, own_namespaces: bool = True) -> bytes:
+    """An array of struct sock_filter; raises SandboxUnavailable for an unknown machine.
+
+    Without namespaces of its own a command gets no socket but connected pairs, and no call that
+    could reach another process or the machine's shared memory.
+    """
     name = machine or platform.machine()
     if name not in _MACHINES:
         raise SandboxUnavailable(f"confining a command: no system-call filter for {name}")
     known = _MACHINES[name]
-    parts = [_entry(known), *_denials(known), *_argument_checks(known), _answer(_ALLOW)]
-    return b"".join(parts)
+    shared = [] if own_namespaces else _shared_checks(known)
+    denials = [*shared, *_denials(known), *_argument_checks(known)]
+    return b"".join([_entry(known), *denials, _answer(_ALLOW)])
 
 
 def _op(code: int, value: int, *, then: int = 0, otherwise: int = 0) -> bytes:
@@ -152,11 +217,29 @@ def _entry(machine: _Machine) -> bytes:
     return _op(_LOAD, _ARCH_AT) + other_arch + _op(_LOAD, _NUMBER_AT) + x32
 
 
+def _shared_checks(machine: _Machine) -> list[bytes]:
+    """These come first: the first answer for a call counts."""
+    own = [
+        _on_call(call[machine.column], _allow_own_process(call[2]))
+        for call in _OWN_PROCESS_ONLY.values()
+    ]
+    return [
+        *_all_denied(machine, _DENIED_IF_SHARED),
+        *own,
+        _on_call(machine.socketpair, _allow_connected_pair()),
+    ]
+
+
+def _all_denied(machine: _Machine, calls: dict[str, tuple[int | None, int | None]]) -> list[bytes]:
+    numbers = [pair[machine.column] for pair in calls.values()]
+    return [_on_call(number, _denied()) for number in numbers if number is not None]
+
+
 def _denials(machine: _Machine) -> list[bytes]:
-    numbers = [pair[machine.column] for pair in _DENIED.values()]
-    denied = [_on_call(number, _denied()) for number in numbers if number is not None]
-    # libc falls back to clone, whose flags a filter can read; clone3 keeps them in memory.
-    return [*denied, _on_call(machine.clone3, _denied(errno.ENOSYS))]
+    denied = _all_denied(machine, _DENIED)
+    # Programs fall back to clone and openat, whose arguments a filter can read.
+    in_memory = (machine.clone3, machine.openat2)
+    return [*denied, *(_on_call(number, _denied(errno.ENOSYS)) for number in in_memory)]
 
 
 def _on_call(number: int, block: bytes) -> bytes:
@@ -168,6 +251,8 @@ def _argument_checks(machine: _Machine) -> list[bytes]:
     checks = [
         _on_call(machine.clone, _deny_if(0, _IF_ANY_BIT, _NEW_NAMESPACES)),
         _on_call(machine.ioctl, _deny_if(1, _IF_EQUAL, _TIOCSTI, _TIOCLINUX)),
+        *(_on_call(number, _deny_suid(mode)) for number, mode in machine.chmod),
+        *(_on_call(number, _deny_new_suid(*at)) for number, *at in machine.open),
         _on_call(machine.mknodat, _deny_devices(2)),
         _on_call(machine.socket, _allow_socket()),
         _on_call(machine.socketpair, _allow_if(_UNIX) + _denied()),
@@ -182,15 +267,39 @@ def _deny_if(argument: int, test: int, *values: int) -> bytes:
     return _low_word(argument) + b"".join(tests) + _answer(_ALLOW)
 
 
+def _deny_suid(mode: int) -> bytes:
+    return _deny_if(mode, _IF_ANY_BIT, _SET_USER_ID)
+
+
+def _deny_new_suid(flags: int, mode: int) -> bytes:
+    """Without the flags that create a file, the mode is whatever was in the register."""
+    creates = _low_word(mode) + _op(_IF_ANY_BIT, _SET_USER_ID, otherwise=1) + _denied()
+    test = _op(_IF_ANY_BIT, _CREATES, otherwise=len(creates) // 8)
+    return _low_word(flags) + test + creates + _answer(_ALLOW)
+
+
 def _deny_devices(argument: int) -> bytes:
     tests = [_op(_IF_EQUAL, kind, otherwise=1) + _denied() for kind in (_BLOCK, _CHARACTER)]
-    masked = _low_word(argument) + _op(_AND, _FORMAT)
+    suid = _low_word(argument) + _op(_IF_ANY_BIT, _SET_USER_ID, otherwise=1) + _denied()
+    masked = suid + _op(_AND, _FORMAT)
     return masked + b"".join(tests) + _answer(_ALLOW)
 
 
 def _allow_if(*families: int) -> bytes:
     tests = [_op(_IF_EQUAL, family, otherwise=1) + _answer(_ALLOW) for family in families]
     return _low_word(0) + b"".join(tests)
+
+
+def _allow_own_process(argument: int) -> bytes:
+    return _low_word(argument) + _op(_IF_EQUAL, 0, otherwise=1) + _answer(_ALLOW) + _denied()
+
+
+def _allow_connected_pair() -> bytes:
+    """A pair for datagrams could be connected again, to a socket of the machine."""
+    tests = [_op(_IF_EQUAL, kind, otherwise=1) + _answer(_ALLOW) for kind in (_STREAM, _SEQPACKET)]
+    pair = _low_word(1) + _op(_AND, _SOCKET_KIND) + b"".join(tests) + _denied()
+    unix = _op(_IF_EQUAL, _UNIX, otherwise=len(pair) // 8) + pair
+    return _low_word(0) + unix + _denied()
 
 
 def _allow_socket() -> bytes:

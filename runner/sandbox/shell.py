@@ -10,6 +10,7 @@ from pathlib import Path
 
 from runner.core.errors import StepFailed
 from runner.core.paths import check_path
+from runner.core.run import Contact
 from runner.sandbox.contract import Command, Limits, Outcome, Room
 from runner.sandbox.files import Workspace
 from runner.sandbox.output import Capture
@@ -19,13 +20,14 @@ from runner.sandbox.supervise import Ending
 _MAX_BYTES = (1 << 17) - 1
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 # -p keeps BASH_ENV for the second shell; the mark tells a started command from a failed set-up.
+# Where the runner is gone by then, making the mark ends the first shell.
 _PREAMBLE = 'printf . >&{mark}; exec {mark}>&-; exec bash --noprofile --norc -c "$1"'
 
 
 def check_command(command: Command, room: Room) -> None:
     """Raises StepFailed or WorkspaceSecurityError for what could never run."""
     _check_text(command.script, "the command")
-    for name, value in command.env.items():
+    for name, value in (*command.env.items(), *command.secrets.items()):
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             raise StepFailed(f"running a command: {name!r} cannot name an environment variable")
         _check_text(value, f"environment variable {name}")
@@ -59,6 +61,7 @@ def environment(command: Command, room: Room, *, home: str, tmp: str) -> dict[st
         "TMPDIR": tmp,
         "PYTHONDONTWRITEBYTECODE": "1",
         **command.env,
+        **command.secrets,
     }
 
 
@@ -71,19 +74,22 @@ def started(mark: int) -> bool:
         return False
 
 
-def outcome(ending: Ending, capture: Capture, *, backend: str) -> Outcome:
+def outcome(
+    ending: Ending, capture: Capture, *, backend: str, contacts: tuple[Contact, ...] = ()
+) -> Outcome:
     by_signal = _signal_of(ending)
     return Outcome(
         exit_code=None if by_signal else ending.returncode,
         signal=by_signal,
         timed_out=ending.reason == "timed_out",
         cancelled=ending.reason == "cancelled",
-        limit_hit=ending.reason if ending.reason in {"memory", "processes"} else "",
+        limit_hit=ending.limit_hit,
         output=capture.content(),
         output_length=capture.length,
         output_sha256=capture.sha256,
         truncated=capture.truncated,
         backend=backend,
+        contacts=contacts,
     )
 
 
@@ -110,6 +116,6 @@ def _prlimit(limits: Limits, *, own_users: bool) -> list[str]:
         f"--data={limits.memory_bytes}",
         f"--fsize={limits.file_bytes}",
         f"--nofile={limits.open_files}",
-        f"--cpu={limits.cpu_s}",
+        f"--cpu={limits.cpu_s}:{limits.cpu_s + 1}",
         "--core=0",
     ]

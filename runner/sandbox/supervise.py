@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from runner.sandbox import processes
+from runner.sandbox.cgroups import Group
 from runner.sandbox.contract import Limits
 
 _TICK_S = 0.05
 _GROWING_TICK_S = 0.005
 _DRAIN_S = 1.0
 _CHUNK_BYTES = 1 << 16
+_LIMITS = ("memory", "processes", "output")
+_ENDED_BY: dict[int, str] = {signal.SIGXCPU: "cpu", signal.SIGXFSZ: "file_size"}
 
 
 class Tree(Protocol):
@@ -26,16 +29,31 @@ class Tree(Protocol):
 
     def members(self, *, at_most: int) -> list[int]: ...
 
+    def refused(self) -> str:
+        """The limit at which the kernel refused it something; empty if none or not known."""
+
     def kill(self) -> None:
         """Returns when no member is left; also called after the command's own end."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ending:
-    """`returncode` as in subprocess; `reason` is why we ended it, empty if it ended itself."""
+    """`returncode` as in subprocess; `reason` is why we ended it, empty if it ended itself.
+
+    `refused` is the limit at which the kernel refused it something while it ran.
+    """
 
     returncode: int
     reason: str
+    refused: str = ""
+
+    @property
+    def limit_hit(self) -> str:
+        """The limit that ended the command, or made it fail; empty if none did."""
+        if self.reason:
+            return self.reason if self.reason in _LIMITS else ""
+        number = -self.returncode if self.returncode < 0 else self.returncode - 128
+        return (self.refused if self.returncode else "") or _ENDED_BY.get(number, "")
 
 
 class Supervisor:
@@ -58,6 +76,7 @@ class Supervisor:
         self._deadline = time.monotonic() + limits.timeout_s
         self._next_check = 0.0
         self._count = 0
+        self._length = 0
         self._growing = False
 
     def run(self, output: int) -> Ending:
@@ -75,7 +94,9 @@ class Supervisor:
             self._tree.kill()
             selector.unregister(ended)
             self._drain(selector, output)
-        return Ending(returncode=self._process.returncode, reason=reason)
+        return Ending(
+            returncode=self._process.returncode, reason=reason, refused=self._tree.refused()
+        )
 
     def _watch(self, selector: selectors.BaseSelector, output: int, ended: int) -> str:
         while True:
@@ -96,6 +117,7 @@ class Supervisor:
     def _read(self, selector: selectors.BaseSelector, output: int) -> None:
         chunk = os.read(output, _CHUNK_BYTES)
         if chunk:
+            self._length += len(chunk)
             self._on_output(chunk)
         else:
             selector.unregister(output)
@@ -104,6 +126,8 @@ class Supervisor:
         now = time.monotonic()
         if now >= self._deadline:
             return "timed_out"
+        if self._length > self._limits.total_output_bytes:
+            return "output"
         if now < self._next_check:
             return ""
         reason = "cancelled" if self._cancelled() else self._excess()
@@ -117,6 +141,8 @@ class Supervisor:
         return _GROWING_TICK_S if self._growing else _TICK_S
 
     def _excess(self) -> str:
+        if refused := self._tree.refused():
+            return refused
         members = self._tree.members(at_most=self._limits.processes)
         self._growing = len(members) > self._count
         self._count = len(members)
@@ -126,51 +152,17 @@ class Supervisor:
         return "memory" if processes.memory(members, limit=limit) > limit else ""
 
 
-class SessionTree:
-    """A command without a process namespace: its session and all that was seen to descend from it.
-
-    Who leaves the session and loses its parent between two looks is not found again.
-    """
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
-        self._seen: dict[int, str] = {}
-
-    def members(self, *, at_most: int) -> list[int]:
-        found = processes.related(self._process.pid)
-        self._seen |= {pid: processes.birth(pid) for pid in found if pid not in self._seen}
-        return found[: at_most + 1]
-
-    def kill(self) -> None:
-        if self._process.returncode is not None:
-            return
-        # Who is stopped starts nothing more, and keeps the parent by which it is found.
-        self._signal_group(signal.SIGSTOP)
-        self.members(at_most=0)
-        self._signal_group(signal.SIGKILL)
-        for pid, birth in self._seen.items():
-            _kill(pid, birth)
-        self._process.wait()
-
-    def _signal_group(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
-
-
-def _kill(pid: int, birth: str) -> None:
-    """A process id may have been given away since: the time of birth tells."""
-    if birth and processes.birth(pid) == birth:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
 class NamespaceTree:
     """A command in its own process namespace; the kernel ends all of it with its first process."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], first_pid: Callable[[], int | None]
+        self,
+        process: subprocess.Popen[bytes],
+        first_pid: Callable[[], int | None],
+        group: Group | None = None,
     ) -> None:
         self._process = process
+        self._group = group
         self._first_pid = first_pid
         self._first: int | None = None
         self._pidfd: int | None = None
@@ -178,6 +170,9 @@ class NamespaceTree:
     def members(self, *, at_most: int) -> list[int]:
         self._find()
         return processes.descendants(self._first, at_most=at_most) if self._first else []
+
+    def refused(self) -> str:
+        return self._group.limit_hit() if self._group else ""
 
     def kill(self) -> None:
         self._find()

@@ -38,7 +38,11 @@ def base_prefix(tool: Path) -> list[Path]:
         raise _refused(tool / "pyvenv.cfg", str(error.strerror)) from error
     found = re.search(r"^home\s*=\s*(/.*?)\s*$", config, re.MULTILINE)
     prefix = Path(found[1]).parent if found else Path("/")
-    if not (prefix / "bin").is_dir() or not (prefix / "lib").is_dir():
+    try:
+        is_prefix = (prefix / "bin").is_dir() and (prefix / "lib").is_dir()
+    except OSError as error:
+        raise _refused(tool / "pyvenv.cfg", str(error.strerror)) from error
+    if not is_prefix:
         raise SandboxUnavailable(f"confining a command: {tool}/pyvenv.cfg: home is no interpreter")
     return [prefix]
 

@@ -93,7 +93,9 @@ def test_ordinary_text_stays_as_it_is(text: str) -> None:
 
 
 @given(
-    st.text(st.characters(codec="utf-8"), min_size=6, max_size=40),
+    st.text(st.characters(codec="utf-8"), min_size=6, max_size=40).filter(
+        lambda value: len(value.strip()) >= 6
+    ),
     st.binary(max_size=7),
     st.binary(max_size=7),
 )

@@ -1,18 +1,25 @@
 from __future__ import annotations
 
+import hashlib
 import sys
 from pathlib import Path
 
 import pytest
-from sandbox_run import Run, bound, require_bwrap
+from sandbox_run import Run, bound, require_bwrap, require_landlock
 
 import runner
 from runner.sandbox.commands import Backend, Room, find_backend
 
 
-@pytest.fixture(params=["confined", "none"])
+@pytest.fixture(params=["confined", "landlock", "none"])
 def backend(request: pytest.FixtureRequest) -> Backend:
-    return require_bwrap() if request.param == "confined" else find_backend("none")
+    """Each that ships."""
+    match request.param:
+        case "confined":
+            return require_bwrap()
+        case "landlock":
+            return require_landlock()
+    return find_backend("none")
 
 
 @pytest.fixture
@@ -42,3 +49,20 @@ def run(confined: Backend, room: Room) -> Run:
 @pytest.fixture
 def run_any(backend: Backend, room: Room) -> Run:
     return bound(backend, room)
+
+
+@pytest.fixture
+def marker(tmp_path: Path) -> str:
+    """An argument for sleep that no other test uses, and longer than any test."""
+    return str(7_000_000 + int(hashlib.sha256(str(tmp_path).encode()).hexdigest()[:6], 16))
+
+
+@pytest.fixture
+def landlock() -> Backend:
+    return require_landlock()
+
+
+@pytest.fixture
+def open_run(room: Room) -> Run:
+    """Without confinement, to see that an attack is one."""
+    return bound(find_backend("none"), room)

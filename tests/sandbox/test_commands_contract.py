@@ -1,4 +1,4 @@
-"""What every backend keeps: these tests run with confinement and without."""
+"""What every backend keeps: these tests run with each kind of confinement and without."""
 
 from __future__ import annotations
 
@@ -13,12 +13,6 @@ from sandbox_run import Run, bound, gone
 
 from runner.core.errors import SandboxUnavailable, StepFailed, WorkspaceSecurityError
 from runner.sandbox.commands import Backend, Command, Limits, Room, find_backend
-
-
-@pytest.fixture
-def marker(tmp_path: Path) -> str:
-    """An argument for sleep that no other test uses, and longer than any test."""
-    return str(7_000_000 + int(hashlib.sha256(str(tmp_path).encode()).hexdigest()[:6], 16))
 
 
 @pytest.mark.parametrize(
@@ -57,17 +51,6 @@ def test_output_is_merged_streamed_and_digested(run_any: Run) -> None:
     assert b"".join(heard) == outcome.output
     assert outcome.output_length == 14
     assert outcome.output_sha256 == f"sha256:{hashlib.sha256(outcome.output).hexdigest()}"
-
-
-def test_D08_endless_output(run_any: Run) -> None:
-    """100 MB of output is cut to its ends, with its true length and digest."""
-    limits = Limits(timeout_s=20, output_bytes=1000)
-    outcome = run_any(Command(script="head -c 100000000 /dev/zero; echo end", limits=limits))
-    assert outcome.exit_code == 0
-    assert outcome.truncated
-    assert outcome.output_length == 100_000_004
-    assert len(outcome.output) <= 1000
-    assert outcome.output.endswith(b"end\n")
 
 
 def test_the_workspace_is_the_working_directory(run_any: Run, workspace: Path) -> None:
@@ -167,6 +150,13 @@ def test_D07_background_processes_end_with_the_command(run_any: Run, marker: str
     assert gone(marker)
 
 
+def test_D07_daemons_end_with_the_command(run_any: Run, marker: str) -> None:
+    """Who left the session and lost its parent long ago ends with the command as well."""
+    script = f"(trap '' TERM HUP; setsid setsid sleep {marker} &) ; sleep 0.3; echo done"
+    assert run_any(script).output == b"done\n"
+    assert gone(marker)
+
+
 def test_a_listener_that_raises_ends_the_command(run_any: Run, marker: str) -> None:
     """An error in the caller's own code leaves no process behind."""
 
@@ -183,61 +173,10 @@ def test_closed_output_does_not_end_the_watch(run_any: Run) -> None:
     assert run_any("exec >&- 2>&-; sleep 0.3; exit 5").exit_code == 5
 
 
-def test_D08_memory_of_one_process(run_any: Run) -> None:
-    """A process that allocates past the limit gets no memory."""
-    limits = Limits(timeout_s=20, memory_bytes=200 << 20)
-    outcome = run_any(Command(script="python -c 'bytearray(4 << 30)'", limits=limits))
-    assert b"MemoryError" in outcome.output
-
-
-def test_D08_memory_of_many_processes(run_any: Run) -> None:
-    """Processes that stay below the limit each are ended when they pass it together."""
-    script = "for i in 1 2 3 4; do python -c 'import time; b = b\"x\" * (100 << 20); time.sleep(20)' & done; wait"
-    outcome = run_any(Command(script=script, limits=Limits(timeout_s=20, memory_bytes=250 << 20)))
-    assert outcome.limit_hit == "memory"
-    assert outcome.signal == signal.SIGKILL
-
-
-def test_memory_shared_by_fork_counts_once(run_any: Run) -> None:
-    """Children that share their parent's pages do not add up to a breach."""
-    script = (
-        "python -c 'import os, time\n"
-        'b = b"x" * (100 << 20)\n'
-        "for _ in range(5): os.fork() or (time.sleep(0.5), os._exit(0))\n"
-        "for _ in range(5): os.wait()'"
-    )
-    outcome = run_any(Command(script=script, limits=Limits(timeout_s=20, memory_bytes=300 << 20)))
-    assert outcome.exit_code == 0, outcome.output
-
-
-def test_D08_many_processes(run_any: Run, marker: str) -> None:
-    """More processes than allowed are ended or not started, by our count or by the kernel's."""
-    script = f"for i in $(seq 200); do sleep {marker} & done; wait"
-    outcome = run_any(Command(script=script, limits=Limits(timeout_s=20, processes=64)))
-    assert outcome.limit_hit == "processes" or b"Resource temporarily unavailable" in outcome.output
-    assert gone(marker)
-
-
-def test_D08_large_file(run_any: Run, workspace: Path) -> None:
-    """A file stops growing at the limit."""
-    limits = Limits(timeout_s=20, file_bytes=1 << 20)
-    outcome = run_any(Command(script="head -c 5000000 /dev/zero > big", limits=limits))
-    assert outcome.signal == signal.SIGXFSZ
-    assert (workspace / "big").stat().st_size == 1 << 20
-
-
-def test_limits_cannot_be_raised(run_any: Run) -> None:
-    """Limits are hard: a command reads them and cannot lift its own."""
-    limits = Limits(timeout_s=20, open_files=100, cpu_s=77)
-    script = "ulimit -n; ulimit -t; ulimit -c; ulimit -d"
-    outcome = run_any(Command(script=script, limits=limits))
-    assert outcome.output.split() == [b"100", b"77", b"0", str(4 << 20).encode()]
-
-
 def test_the_backend_is_named(run_any: Run, backend: Backend) -> None:
     """The outcome says what confined it."""
     assert run_any("true").backend == backend.name
-    assert backend.name.split()[0] in {"bubblewrap", "none"}
+    assert backend.name.split()[0] in {"bubblewrap", "landlock", "none"}
 
 
 def test_tools_come_first_on_path(backend: Backend, workspace: Path, tmp_path: Path) -> None:
@@ -263,7 +202,7 @@ def test_no_descriptors_are_left_open(run_any: Run) -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-@pytest.mark.parametrize("require", ["Confined", "", "landlock"])
+@pytest.mark.parametrize("require", ["Confined", "", "Landlock"])
 def test_D11_unknown_requirement(require: str) -> None:
     """A word that is not known gives no backend."""
     with pytest.raises(SandboxUnavailable, match="is not known"):

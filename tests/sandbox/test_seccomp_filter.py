@@ -13,12 +13,16 @@ AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 CLONE_THREAD_FLAGS = 0x3D0F00
 
 
-def decide(machine: str, number: int, *arguments: int, arch: int | None = None) -> int:
+def decide(
+    machine: str, number: int, *arguments: int, arch: int | None = None, own_namespaces: bool = True
+) -> int:
     """Interprets the filter as the kernel would, over struct seccomp_data."""
     data = struct.pack(
         "=IIQ6Q", number, arch or AUDIT[machine], 0, *arguments, *[0] * (6 - len(arguments))
     )
-    code = list(struct.iter_unpack("=HBBI", seccomp.program(machine)))
+    code = list(
+        struct.iter_unpack("=HBBI", seccomp.program(machine, own_namespaces=own_namespaces))
+    )
     at = accumulator = 0
     while True:
         operation, then, otherwise, value = code[at]
@@ -62,7 +66,6 @@ ORDINARY = {
     "write": (1, 64),
     "execve": (59, 221),
     "futex": (202, 98),
-    "openat2": (437, 437),
     "prlimit64": (302, 261),
     "seccomp": (317, 277),
     "landlock_create_ruleset": (444, 444),
@@ -128,6 +131,54 @@ def test_sockets_that_programs_need(machine: str) -> None:
     assert decide(machine, socket, 16, 3, 0) == ALLOW
     assert decide(machine, socket, 16, 3, 9) == REFUSE
     assert decide(machine, number(SOCKETPAIR, machine), 1) == ALLOW
+
+
+def shared(machine: str, pair: tuple[int, int], *arguments: int) -> int:
+    return decide(machine, number(pair, machine), *arguments, own_namespaces=False)
+
+
+def test_D04_no_sockets_without_a_network_of_ones_own(machine: str) -> None:
+    """Only connected pairs can be made, whatever flags stand beside their kind."""
+    for family in (1, 2, 10, 16):
+        assert shared(machine, SOCKET, family, 1) == REFUSE
+    for kind, answer in ((1, ALLOW), (5, ALLOW), (0x80801, ALLOW), (2, REFUSE), (3, REFUSE)):
+        assert shared(machine, SOCKETPAIR, 1, kind) == answer
+    assert shared(machine, SOCKETPAIR, 2, 1) == REFUSE
+
+
+@pytest.mark.parametrize(
+    "pair,place",
+    [((302, 261), 0), ((203, 122), 0), ((144, 119), 0), ((141, 140), 1), ((251, 30), 1)],
+)
+def test_D06_other_processes_by_number(machine: str, pair: tuple[int, int], place: int) -> None:
+    """Calls that name a process may name the caller alone where others could be meant."""
+    assert shared(machine, pair, *[0] * 4) == ALLOW
+    other = [0] * 4
+    other[place] = 1234
+    assert shared(machine, pair, *other) == REFUSE
+    assert decide(machine, number(pair, machine), *other) == ALLOW
+
+
+@pytest.mark.parametrize("pair", [(29, 194), (64, 190), (68, 186), (240, 180), (93, 55), (190, 7)])
+def test_D04_shared_memory_and_owners(machine: str, pair: tuple[int, int]) -> None:
+    """The machine's memory segments, queues, owners and attributes are out of reach."""
+    assert shared(machine, pair) == REFUSE
+    assert decide(machine, number(pair, machine)) == ALLOW
+
+
+def test_D01_suid_bits(machine: str) -> None:
+    """A mode may be set, also the sgid bit that folders of teams have, but no suid bit."""
+    for pair, place in (((91, 52), 1), ((268, 53), 2), ((452, 452), 2)):
+        for mode, answer in ((0o755, ALLOW), (0o4755, REFUSE), (0o2755, ALLOW)):
+            arguments = [0, 0, 0]
+            arguments[place] = mode
+            assert shared(machine, pair, *arguments) == answer
+
+
+def test_ordinary_and_dangerous_calls_without_namespaces(machine: str) -> None:
+    """The stricter filter adds to the other: all that is refused there is refused here."""
+    assert {shared(machine, pair) for pair in ORDINARY.values()} == {ALLOW}
+    assert {shared(machine, pair) for pair in CALLS.values()} == {REFUSE}
 
 
 def test_D09_other_architectures(machine: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from runner.core.errors import SandboxUnavailable
 from runner.sandbox.commands import Backend, Command, Limits, Outcome, Room, find_backend
+from runner.sandbox.landlock import Landlock
 
 
 class Run(Protocol):
@@ -36,6 +37,16 @@ def require_bwrap() -> Backend:
         pytest.skip(str(error))
 
 
+def require_landlock() -> Backend:
+    """Skips where the kernel has no Landlock of ours, unless everything must be tested."""
+    try:
+        return Landlock()
+    except SandboxUnavailable as error:
+        if os.environ.get("PLANLOCK_TEST_REQUIRE_ALL") == "1":
+            pytest.fail(f"{error}; {error.hint}")
+        pytest.skip(str(error))
+
+
 def bound(backend: Backend, room: Room) -> Run:
     def run(
         command: str | Command,
@@ -48,6 +59,13 @@ def bound(backend: Backend, room: Room) -> Run:
         return backend.run(command, room, on_output=on_output, cancelled=cancelled)
 
     return run
+
+
+def python(run: Run, code: str, **env: str) -> str:
+    """What the code prints inside."""
+    limits = Limits(timeout_s=20)
+    command = Command(script='python -c "$CODE"', env={"CODE": code, **env}, limits=limits)
+    return run(command).output.decode()
 
 
 def alive(marker: str) -> list[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from runner.core.errors import FileAccessError, GitError, ToolNotFound
 
 LOCAL_SECONDS = 600.0
+Done = subprocess.CompletedProcess[bytes]
 NETWORK = ("fetch", "ls-remote", "push")
 
 KEPT = ("PATH", "HOME", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "TMPDIR", "LANG")
@@ -51,8 +52,8 @@ SETTINGS = (
 def environment(extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
     """Give git a clean environment: no inherited `GIT_*`, no system or user configuration.
 
-    No transport: git fetches missing objects by a program that the configuration may name. What
-    is None in `extra` is left out.
+    No transport but where `extra` has one: git fetches missing objects by a program that the
+    configuration may name. What is None in `extra` is left out.
     """
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     every: dict[str, str | None] = {
@@ -65,6 +66,7 @@ def environment(extra: Mapping[str, str | None] | None = None) -> dict[str, str]
         "GIT_ALLOW_PROTOCOL": "none",
         "GIT_NO_LAZY_FETCH": "1",
         "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_LITERAL_PATHSPECS": "1",
         "GIT_ATTR_NOSYSTEM": "1",
         "LC_ALL": "C.UTF-8",
         **(extra or {}),
@@ -101,22 +103,20 @@ def attempt(
     stdin: bytes = b"",
     cwd: Path | None = None,
     env: Mapping[str, str | None] | None = None,
-) -> subprocess.CompletedProcess[bytes]:
+) -> Done:
     """Run git whatever its exit code; raises ToolNotFound without git.
 
     GitError where it cannot be started, or takes more than LOCAL_SECONDS without a network.
     """
-    network = args[0] in NETWORK
-    transports = {"GIT_ALLOW_PROTOCOL": "file:http:https:ssh"} if network else {}
     try:
         return subprocess.run(
             arguments(git_dir, args),
             input=stdin,
             capture_output=True,
             cwd=cwd,
-            env=environment({**transports, **(env or {})}),
+            env=environment(env),
             check=False,
-            timeout=None if network else LOCAL_SECONDS,
+            timeout=None if args[0] in NETWORK else LOCAL_SECONDS,
         )
     except subprocess.TimeoutExpired as error:
         message = f"git {' '.join(args[:3])}: no end after {LOCAL_SECONDS:.0f} seconds"

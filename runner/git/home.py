@@ -17,6 +17,7 @@ from runner.core.errors import AuthorityRefused, BranchBusy, GitError, NotGovern
 from runner.core.run import plan_branch, run_branch
 from runner.git import checkouts, command, history, refs
 from runner.git.home_rewritten import PLANS, RUNS, Rewritten, refusal
+from runner.git.home_url import reach
 from runner.git.refs import Move
 
 # A repository's configuration may name other programs for a remote of this very URL.
@@ -82,10 +83,7 @@ class Home:
 
     def _fetch(self, places: Mapping[str, str]) -> None:
         specs = [f"{ref}:{local}" for ref, local in places.items()]
-        done = command.attempt(
-            [*FETCH, UPLOAD_PACK, "--", *self._target(specs)],
-            git_dir=self.git_dir,
-        )
+        done = reach(str(self.url), [*FETCH, UPLOAD_PACK], specs, git_dir=self.git_dir)
         if done.returncode == 0:
             return
         said = done.stderr.decode(errors="replace").strip()
@@ -126,9 +124,6 @@ class Home:
         copy = [self._kept_at(ref)] if self.url else []
         seen = _seen(ref, self.trusted_ref)
         return [*copy, seen] if seen else copy
-
-    def _target(self, specs: Sequence[str]) -> list[str]:
-        return [str(self.url), *specs]
 
     def trusted(self) -> str:
         """The commit of the trusted ref; raises NotGoverned where there is none."""
@@ -178,10 +173,7 @@ class Home:
     def _push(self, moves: Sequence[Move]) -> None:
         """Push without force: a ref that is elsewhere than we think is no fast-forward."""
         specs = [f"{each.new}:{each.ref}" for each in moves]
-        done = command.attempt(
-            [*PUSH, RECEIVE_PACK, "--", *self._target(specs)],
-            git_dir=self.git_dir,
-        )
+        done = reach(str(self.url), [*PUSH, RECEIVE_PACK], specs, git_dir=self.git_dir)
         said = (done.stdout + done.stderr).decode(errors="replace").strip()
         if done.returncode != 0 and any(words in said for words in OVERTAKEN):
             raise BranchBusy(f"pushing to {self.url}: another runner was first", hint="try again")
@@ -242,7 +234,7 @@ def remote_default_branch(url: str) -> str:
 
 def list_remote(url: str, option: str, *, patterns: Sequence[str]) -> list[str]:
     """Give the lines of `git ls-remote`; raises GitError where the remote cannot be reached."""
-    done = command.attempt(["ls-remote", UPLOAD_PACK, option, "--", url, *patterns])
+    done = reach(url, ["ls-remote", UPLOAD_PACK, option], patterns)
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip()
         raise GitError(f"asking {url} for its refs: {said}", hint=_reach(url))

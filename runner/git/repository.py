@@ -6,6 +6,7 @@ import configparser
 import os
 import shlex
 import shutil
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from runner.core.errors import (
     ToolNotFound,
 )
 from runner.git import command, refs
+
+FOLLOWED = ("GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_OBJECT_DIRECTORY")
+_ENVIRONMENT = threading.Lock()
 
 
 class Setting(NamedTuple):
@@ -102,12 +106,16 @@ def discover(start: Path) -> Repository:
 
 @contextmanager
 def _own_environment() -> Iterator[None]:
-    """Keep `GIT_DIR`, `GIT_WORK_TREE` and the like from GitPython, which would follow them."""
-    taken = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("GIT_")}
-    try:
-        yield
-    finally:
-        os.environ.update(taken)
+    """Keep from GitPython what it would follow; it takes no environment but the process's own.
+
+    One at a time, or another thread would find the variables gone and not put them back.
+    """
+    with _ENVIRONMENT:
+        taken = {name: os.environ.pop(name) for name in FOLLOWED if name in os.environ}
+        try:
+            yield
+        finally:
+            os.environ.update(taken)
 
 
 def _open(start: Path) -> Repository:

@@ -8,38 +8,23 @@ Files hold exactly the bytes of their blobs; no filter and no end-of-line conver
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
-import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from runner.core import globs
 from runner.core.errors import FileAccessError, WorkspaceSecurityError
 from runner.core.paths import check_path
+from runner.core.policy import PLANS_FOLDER
 from runner.core.text import visible
-from runner.git import command, leftovers
-from runner.git.objects import EXECUTABLE, FILE, LINK, SUBMODULE, Entry, ObjectStore
+from runner.git import changed, content, leftovers
+from runner.git.changed import Known, Search, Stamp
+from runner.git.objects import EXECUTABLE, LINK, SUBMODULE, Entry, ObjectStore
+from runner.git.private_git import PrivateGit
 
-TICK_NS = 50_000_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stamp:
-    """What the file system says of a file; equal stamps mean an unchanged file."""
-
-    mode: int
-    size: int
-    modified: int
-    changed: int
-    inode: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Known:
-    entry: Entry
-    stamp: Stamp
+MOST_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +45,8 @@ class WorkTree:
         self.store = store
         self.known: dict[str, Known] = {}
         self.submodules: set[str] = set()
+        self._commit = ""
+        self._private = PrivateGit(root / ".git", store.objects)
 
     def fill(self, tree: str, commit: str) -> None:
         """Write a tree into a fresh folder; raises FileAccessError or WorkspaceSecurityError."""
@@ -67,15 +54,16 @@ class WorkTree:
             if self.root.exists():
                 leftovers.remove(self.root)
             self.known, self.submodules = {}, set()
+            self._private = PrivateGit(self.root / ".git", self.store.objects)
             self.root.mkdir(parents=True, mode=0o700)
             for path, entry in self.store.walk(tree):
                 self._place(path, entry)
-            self._make_private_git(commit)
+            self.point_to(commit)
         except OSError as error:
             raise FileAccessError(f"making work tree {self.root}: {error.strerror}") from error
 
     def _place(self, path: str, entry: Entry) -> None:
-        _check_name(path)
+        changed.check_name(path)
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         if entry.mode == SUBMODULE:
@@ -89,25 +77,53 @@ class WorkTree:
             with target.open("xb") as file:
                 file.write(content)
                 os.fchmod(file.fileno(), 0o755 if entry.mode == EXECUTABLE else 0o644)
-        self.known[path] = Known(entry=entry, stamp=_stamp(target))
-
-    def _make_private_git(self, commit: str) -> None:
-        git = self.root / ".git"
-        leftovers.make_private_git(git)
-        (git / "objects" / "info" / "alternates").write_text(f"{self.store.objects}\n")
-        self.point_to(commit)
+        self.known[path] = Known(entry=entry, stamp=Stamp.of(target))
 
     def point_to(self, commit: str) -> None:
-        """Let the private `.git` name a commit."""
-        head = self.root / ".git" / "HEAD"
-        try:
-            head.write_text(f"{commit}\n")
-        except OSError as error:
-            raise FileAccessError(f"writing {head}: {error.strerror}") from error
+        """Let the private `.git` of the next command name a commit."""
+        self._commit = commit
 
     def index(self) -> None:
-        """Write the private index, so that `git status` in a command tells the truth."""
-        command.run(["read-tree", "HEAD"], git_dir=self.root / ".git", cwd=self.root)
+        """Make the private `.git` anew, whatever a command before left there."""
+        try:
+            self._private.renew(self._commit)
+        except OSError as error:
+            raise FileAccessError(f"making {self.root / '.git'}: {error.strerror}") from error
+
+    def check_protected(self) -> None:
+        """Put all back and raise WorkspaceSecurityError where `.git` or plans/ were changed.
+
+        The private index does not count: `git status` writes it.
+        """
+        inside = self._private.changed()
+        path = f".git/{inside}" if inside else self._changed_plans()
+        if path is None:
+            return
+        self.restore()
+        reason = "is protected, and was changed; all files are as they were before"
+        shown = visible(os.path.normpath(path))
+        raise WorkspaceSecurityError(shown, reason, reason_code="protected_changed")
+
+    def restore(self) -> None:
+        """Write everything anew, as the commit has it."""
+        self.fill(self.store.commit(self._commit).tree, self._commit)
+
+    def _changed_plans(self) -> str | None:
+        """Name a path of plans/ that is not as the tree has it, ignored or not."""
+        known = {path for path in self.known if path.startswith(f"{PLANS_FOLDER}/")}
+        top = self.root / PLANS_FOLDER
+        try:
+            if top.is_symlink() or not top.is_dir():
+                return PLANS_FOLDER if known or os.path.lexists(top) else None
+            there = set(leftovers.files_below(self.root, PLANS_FOLDER))
+            newest = changed.newest_look(self.known)
+            for path in sorted(known & there):
+                stamp = Stamp.of(self.root / path)
+                if not self.known[path].looks_like(stamp, newest) and any(self._compare(path)):
+                    return path
+            return min(known ^ there, default=None)
+        except (OSError, WorkspaceSecurityError):
+            return PLANS_FOLDER
 
     def remove(self) -> None:
         """Delete the folder; what it held is in the tree."""
@@ -119,28 +135,40 @@ class WorkTree:
     def write(self, path: str, entry: Entry | None) -> None:
         """Bring one path in step with the tree (records and approvals, which no step writes)."""
         try:
-            (self.root / path).unlink(missing_ok=True)
+            self._clear_way(path)
             self.known.pop(path, None)
             if entry is not None:
                 self._place(path, entry)
         except OSError as error:
             raise FileAccessError(f"writing {self.root / path}: {error.strerror}") from error
 
+    def _clear_way(self, path: str) -> None:
+        """Take away what a command put at the path, and links where the path has folders."""
+        names = path.split("/")
+        for at in range(1, len(names)):
+            folder = self.root / "/".join(names[:at])
+            if folder.is_symlink() or not folder.is_dir():
+                folder.unlink(missing_ok=True)
+        leftovers.take_away(self.root / path)
+
     def settle(self, path: str, entry: Entry | None) -> None:
         """Take note that a path in the work tree now is as the tree will have it."""
         if entry is None:
             self.known.pop(path, None)
         else:
-            self.known[path] = Known(entry=entry, stamp=_stamp(self.root / path))
+            self.known[path] = Known(entry=entry, stamp=Stamp.of(self.root / path))
 
-    def changes(self, listed: Sequence[str]) -> list[Found]:
-        """Find what differs from the tree; ignored files count only where a glob lists them.
+    def changes(self, listed: Sequence[str], *, most_bytes: int = MOST_BYTES) -> list[Found]:
+        """Find what differs from the tree; ignored files count only where a glob names them.
 
-        Raises WorkspaceSecurityError for what cannot be recorded: a nested repository, a special
-        file, a change in a submodule, a folder that was closed, a name that misleads.
+        A glob names one by more than wildcards: `dist/**` lists an ignored dist/, `**` does not.
+        Raises WorkspaceSecurityError for a protected file that was changed, and for what cannot
+        be recorded: a nested repository, a special file, a change in a submodule, a folder that
+        was closed, a name that misleads, more than `most_bytes` in what is listed.
         """
+        self.check_protected()
         try:
-            found = self._changes(listed)
+            found = sorted(self._found(listed, most_bytes), key=lambda each: each.path)
         except PermissionError as error:
             path = os.path.relpath(os.fsdecode(error.filename), self.root)
             reason = "cannot be read any more"
@@ -155,136 +183,59 @@ class WorkTree:
             _check_change(each.path)
         return found
 
-    def _changes(self, listed: Sequence[str]) -> list[Found]:
-        newest = max((each.stamp.changed for each in self.known.values()), default=0)
-        seen: set[str] = set()
-        found: list[Found] = []
-        strange: list[str] = []
-        for path, tracked in self._entries():
-            if not tracked:
-                strange.append(path)
-                continue
-            seen.add(path)
-            change = self._compare(path, self.known[path], newest)
-            found += [change] if change else []
-        found += [
-            Found(path=path, before=known.entry, after=None)
-            for path, known in self.known.items()
-            if path not in seen
-        ]
-        found += [self._added(path) for path in self._untracked(strange, listed)]
-        return sorted(found, key=lambda each: each.path)
+    def _found(self, listed: Sequence[str], most_bytes: int) -> Iterator[Found]:
+        rules = partial(changed.rules_among, self.known, self.store.blob)
+        search = Search(
+            root=self.root,
+            known=self.known,
+            submodules=frozenset(self.submodules),
+            rules=rules,
+        )
+        suspects = search.suspects(listed)
+        self._check_sizes(suspects, listed, most_bytes)
+        for path, stamp in suspects.items():
+            known = self.known.get(path)
+            if stamp is None and known is not None:
+                yield Found(path=path, before=known.entry, after=None)
+            else:
+                yield from self._compare(path)
 
-    def _entries(self, folder: str = "") -> Iterator[tuple[str, bool]]:
-        """Yield (path, tracked); a folder without tracked files is yielded as one path with `/`."""
-        tracked_folders = {
-            path[:at] for path in self.known for at in range(len(path)) if path[at] == "/"
-        }
-        pending = [folder]
-        while pending:
-            with os.scandir(self.root / pending.pop()) as items:
-                inside = list(items)
-            for item in inside:
-                path = os.path.relpath(item.path, self.root)
-                if path == ".git":
-                    continue
-                is_folder = item.is_dir(follow_symlinks=False)
-                if path in self.submodules:
-                    _check_untouched(path, is_folder and not any(Path(item.path).iterdir()))
-                elif not is_folder:
-                    yield path, path in self.known
-                elif path in tracked_folders:
-                    pending.append(path)
-                else:
-                    yield path + "/", False
+    def _check_sizes(
+        self, suspects: Mapping[str, Stamp | None], listed: Sequence[str], most: int
+    ) -> None:
+        """Refuse before anything is read; what is not listed is not recorded, however large."""
+        size = 0
+        for path, stamp in suspects.items():
+            known = self.known.get(path)
+            if stamp is None or (known is not None and known.stamp.size == stamp.size):
+                continue  # gone, or perhaps unchanged and no larger than the tree's own
+            if any(globs.matches(glob, path) for glob in listed):
+                size += stamp.size
+            if size > most:
+                reason = f"brings the changes to {size} bytes, of which {most} are allowed"
+                raise WorkspaceSecurityError(path, reason, reason_code="too_large")
 
-    def _compare(self, path: str, known: Known, newest: int) -> Found | None:
-        stamp = _stamp(self.root / path)
-        if stamp == known.stamp and stamp.changed < newest - TICK_NS:
-            return None
-        entry, size = self._entry(path)
-        if entry == known.entry:
-            self.known[path] = Known(entry=entry, stamp=stamp)
-            return None
-        return Found(path=path, before=known.entry, after=entry, size=size)
-
-    def _added(self, path: str) -> Found:
-        entry, size = self._entry(path)
-        return Found(path=path, before=None, after=entry, size=size)
-
-    def _entry(self, path: str) -> tuple[Entry, int]:
-        """Give mode and blob id of a file as git would record it, without storing it."""
-        target = self.root / path
-        status = target.lstat()
-        if stat.S_ISLNK(status.st_mode):
-            content, mode = os.fsencode(target.readlink()), LINK
-        elif stat.S_ISREG(status.st_mode):
-            content, mode = target.read_bytes(), EXECUTABLE if status.st_mode & 0o100 else FILE
+    def _compare(self, path: str) -> Iterator[Found]:
+        """Compare content and mode of a path that is there with those of the tree."""
+        known = self.known.get(path)
+        before = known.entry if known else None
+        entry, size = content.identify(self.root, path)
+        if entry != before:
+            yield Found(path=path, before=before, after=entry, size=size)
         else:
-            reason = "is neither a file, a folder nor a link"
-            raise WorkspaceSecurityError(path, reason, reason_code="special_file")
-        raw = b"blob %d\0" % len(content) + content
-        oid = hashlib.sha1(raw).hexdigest()  # noqa: S324  # git names objects so
-        return Entry(mode=mode, oid=oid), len(content)
-
-    def _untracked(self, strange: Sequence[str], listed: Sequence[str]) -> Iterator[str]:
-        for path in strange:
-            _check_name(path.rstrip("/"))
-        ignored = self._ignored(strange)
-        inner: list[str] = []
-        for path in strange:
-            if path in ignored and not any(globs.overlaps(g, _inside(path)) for g in listed):
-                continue
-            inner += self._files(path)
-        ignored_files = self._ignored(inner)
-        for path in inner:
-            if path not in ignored_files or any(globs.matches(glob, path) for glob in listed):
-                yield path
-
-    def _files(self, path: str) -> list[str]:
-        if not path.endswith("/"):
-            return [path]
-        found = list(leftovers.files_below(self.root, path))
-        for each in found:
-            if each.endswith("/.git"):
-                _check_name(each)
-        return found
-
-    def _ignored(self, paths: Sequence[str]) -> set[str]:
-        """Those paths that the tree's own .gitignore files leave out (gitignore(5)), and caches.
-
-        A .gitignore that the command itself wrote would hide its other changes.
-        """
-        rules = {
-            path: self.store.blob(known.entry.oid)
-            for path, known in self.known.items()
-            if path.rpartition("/")[2] == leftovers.RULES and known.entry.mode in {FILE, EXECUTABLE}
-        }
-        caches = {path for path in paths if leftovers.in_cache(path)}
-        return leftovers.ignored([path for path in paths if path not in caches], rules) | caches
+            content.separate(self.root, path)
+            self.settle(path, entry)
 
     def keep(self, change: Found) -> Entry | None:
         """Store the new content of a changed path and take note of it."""
-        if change.after is not None:
-            target = self.root / change.path
-            is_link = change.after.mode == LINK
-            content = os.fsencode(target.readlink()) if is_link else target.read_bytes()
-            oid = self.store.write("blob", content)
-            entry = Entry(mode=change.after.mode, oid=oid)
-            self.settle(change.path, entry)
-            return entry
-        self.settle(change.path, None)
-        return None
-
-
-def _inside(path: str) -> str:
-    return f"{path}**" if path.endswith("/") else path
-
-
-def _check_untouched(submodule: str, untouched: bool) -> None:  # noqa: FBT001  # one yes or no
-    if not untouched:
-        reason = "is a submodule, which planlock does not change"
-        raise WorkspaceSecurityError(submodule, reason, reason_code="submodule")
+        entry = change.after
+        if entry is not None:
+            data = content.read(self.root, change.path, mode=entry.mode, most=change.size)
+            if self.store.write("blob", data) != entry.oid:
+                raise content.changed_meanwhile(change.path)
+            content.separate(self.root, change.path)
+        self.settle(change.path, entry)
+        return entry
 
 
 def _check_change(path: str) -> None:
@@ -293,31 +244,3 @@ def _check_change(path: str) -> None:
     if visible(path) != path:
         reason = "holds characters that cannot be shown"
         raise WorkspaceSecurityError(path, reason, reason_code="control_character")
-
-
-def _check_name(path: str) -> None:
-    """Refuse names that git itself refuses (`.git` in any spelling, `..`), and no others."""
-    for name in path.split("/"):
-        if name in {"", ".", ".."}:
-            raise WorkspaceSecurityError(path, "is not a plain path", reason_code="traversal")
-        if "git" in name.casefold() or not name.isascii():
-            _check_spelling(name)
-
-
-def _check_spelling(name: str) -> None:
-    try:
-        check_path(name)
-    except WorkspaceSecurityError as error:
-        if error.reason_code == "git_dir":
-            raise
-
-
-def _stamp(path: Path) -> Stamp:
-    status = path.lstat()
-    return Stamp(
-        mode=status.st_mode,
-        size=status.st_size,
-        modified=status.st_mtime_ns,
-        changed=status.st_ctime_ns,
-        inode=status.st_ino,
-    )

@@ -129,13 +129,16 @@ def test_what_is_kept_is_settled(place: Place, paths: list[str], remove: bool) -
     assert place.found() == {}
 
 
-def test_ignored_files_count_where_they_are_listed(place: Place) -> None:
-    """Ignored files and folders are left out, unless a glob names them."""
+def test_ignored_files_count_where_they_are_named(place: Place) -> None:
+    """Ignored files are left out, unless a glob says more of them than wildcards."""
     for path in ("__pycache__/x.pyc", "dir/__pycache__/y.pyc"):
         (place.root / path).parent.mkdir()
         (place.root / path).touch()
     assert place.found("dir/*.py") == {}
-    assert place.found("dir/**") == {"dir/__pycache__/y.pyc": "+"}
+    assert place.found("**", "dir/**", "*/*/*") == {}
+    assert place.found("dir/__pycache__/**") == {"dir/__pycache__/y.pyc": "+"}
+    assert place.found("**/x.pyc") == {"__pycache__/x.pyc": "+"}
+    assert len(place.found("**/*.pyc")) == 2
 
 
 @pytest.mark.parametrize(

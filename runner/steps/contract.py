@@ -69,9 +69,9 @@ class Context:
     """All that a step may touch: functions of the confined workspace, the model, earlier outputs.
 
     `read` gives the bytes of a file up to a limit, `replace` writes one whole where it still
-    has the expected digest (or `absent`), `remove` deletes one, `command` runs one confined,
-    `ask` puts a question to a model, within the budgets, and keeps what it cost. `outputs` are in
-    the order of the plan.
+    has the expected digest (or `absent`), `remove` deletes one, `rename` moves one to a name that is
+    free, `command` runs one confined, `ask` puts a question to a model, within the budgets, and
+    keeps what it cost. `outputs` are in the order of the plan.
     """
 
     goal: str
@@ -79,6 +79,7 @@ class Context:
     read: Callable[[str, int], bytes]
     replace: Callable[[str, bytes, str | None, int | None], Change]
     remove: Callable[[str, str | None], Change]
+    rename: Callable[[str, str, str | None], tuple[Change, Change]]
     command: Callable[[Any], Output]
     ask: Callable[[Prompt], Output]
 

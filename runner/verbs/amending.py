@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runner.core import amendment, relevance
-from runner.core.documents import dump
 from runner.core.errors import (
     InvalidDocument,
     ModelError,
@@ -211,7 +210,7 @@ def _record(
         record["error"] = error
     entries: dict[str, Entry | None] = {
         **begun.approvals,
-        **_transcripts(held, begun.models),
+        **publishing.transcript_files(held, begun.models.transcripts),
     }
     if after is not None:
         record["plan_digest"] = after.file.digest
@@ -219,11 +218,3 @@ def _record(
     publishing.publish_record(
         held, f"draft-{begun.step.id}", record, entries, status=status, number=begun.number
     )
-
-
-def _transcripts(held: Session, models: StepModels) -> dict[str, Entry]:
-    store = held.project.store
-    return {
-        f"{held.folder}/{each['file']}": Entry(mode=FILE, oid=store.write("blob", dump(each)))
-        for each in models.transcripts
-    }

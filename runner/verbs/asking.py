@@ -27,13 +27,13 @@ from runner.core.model_call import (
     ask_digest,
 )
 from runner.core.plan import Step
-from runner.core.redaction import redact_request, secrets_of
+from runner.core.redaction import redact_request
 from runner.core.text import visible
 from runner.core.values import usd
 from runner.ledger.reservations import LedgerPurse, unrecorded
 from runner.ledger.store import Ledger
 from runner.models.contract import Models, OnText, Purse
-from runner.verbs import purses, transcripts
+from runner.verbs import purses, secret_values, transcripts
 from runner.verbs.session import Session
 
 ASKING = "asking "
@@ -62,6 +62,8 @@ class StepModels:
         self.calls: list[Call] = []
         self.transcripts: list[dict[str, Any]] = []
         self._book: tuple[Ledger | None] | None = None
+        environment = held.project.world.environment
+        self.hidden = secret_values.of(environment, question.policy.policy).hidden
 
     def complete(
         self, request: Request, *, purse: Purse | None = None, on_text: OnText | None = None
@@ -116,7 +118,7 @@ class StepModels:
 
     def _ready(self, request: AnyRequest) -> AnyRequest:
         """Redact the prompt, and say for whom the question is."""
-        safe = redact_request(request, secrets_of(self.held.project.world.environment))
+        safe = redact_request(request, self.hidden)
         place = purses.step_place(self.held, self.step)
         names = {"project": place.project, "run": self._run, "step": self.step.id}
         context = request.context.model_copy(update=names)

@@ -230,10 +230,14 @@ def _ask(held: Session, number: int, found: Evidence, options: Options) -> Stop 
     if is_draft(held.plan.file.plan.steps[number]):
         return amending.write(held, number, found, question, again=options.retry)
     reasons = decision.reasons if decision.answer is Answer.REFUSED else ()
-    backend, more = preparing.prepare(question) if not reasons else (None, ())
+    backend, more = _prepare(held, question) if not reasons else (None, ())
     if reasons or more:
         return stops.wait(held, number, (*reasons, *more))
     return _perform(held, number, found, question, decision, backend)
+
+
+def _prepare(held: Session, question: Question) -> tuple[Backend | None, tuple[Reason, ...]]:
+    return preparing.prepare(question, held.project.world.environment)
 
 
 def _perform(  # noqa: PLR0913, PLR0917  # the parts of one execution

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runner.core.run import Record, RecordFile, RunFile, run_folder, run_status
+from runner.core.run import Contact, Record, RecordFile, RunFile, run_folder, run_status
 from runner.core.values import usd
 from runner.git import history
 from runner.project import Project
@@ -27,6 +27,7 @@ class Entry:
     approvers: tuple[str, ...]
     reasons: tuple[str, ...]
     changes: tuple[str, ...]
+    contacts: tuple[str, ...]
     exit_code: int | None
     error: str
     output: str
@@ -87,6 +88,13 @@ def _step_type(record: Record) -> str:
     return record.step.type if record.step else ""
 
 
+def _contact(contact: Contact) -> str:
+    if not contact.allowed:
+        return f"{contact.host} refused: {contact.reason}"
+    sizes = f"{contact.sent} bytes sent, {contact.received} received"
+    return f"{contact.host} ({contact.connections} connections, {sizes})"
+
+
 def _entry(each: RecordFile, commit: str) -> Entry:
     record = each.record
     error = f"{record.error.code}: {record.error.message}" if record.error else ""
@@ -103,6 +111,7 @@ def _entry(each: RecordFile, commit: str) -> Entry:
         approvers=tuple(record.gate.approvers) if record.gate else (),
         reasons=tuple(record.gate.reasons) if record.gate else (),
         changes=tuple(change.path for change in record.changes),
+        contacts=tuple(map(_contact, record.contacts)),
         exit_code=record.exit_code,
         error=error,
         output=record.output.text if record.output else "",

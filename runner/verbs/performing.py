@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from runner.core import gate, globs, risks
+from runner.core import globs
 from runner.core.errors import (
     ModelError,
     Reason,
@@ -18,29 +18,25 @@ from runner.core.errors import (
     WorkspaceSecurityError,
 )
 from runner.core.gate import Decision, Question
-from runner.core.paths import check_path, is_authority
 from runner.core.plan import (
     ModelInput,
     RunCommandInput,
     Step,
     model_problems,
 )
-from runner.core.policy import PLANS_FOLDER
-from runner.core.rules import judge_change
-from runner.core.run import Change, digest_bytes
+from runner.core.run import digest_bytes
 from runner.core.text import visible
 from runner.core.values import Strict
-from runner.git.objects import EXECUTABLE, FILE, Entry
-from runner.git.worktree import Found, WorkTree
+from runner.git.objects import Entry
+from runner.git.worktree import WorkTree
 from runner.sandbox import files
-from runner.sandbox.contract import Backend, Command, Limits, Outcome, Room
+from runner.sandbox.contract import Backend, Command, Limits, Room
 from runner.steps import registry
 from runner.steps.contract import Context, Failure, Output, StepType
-from runner.verbs import asking, questions, recording, tools
+from runner.verbs import asking, command_output, questions, secret_values, tools
 from runner.verbs.asking import StepModels
+from runner.verbs.changing import Changing
 from runner.verbs.session import Session
-
-EDIT = "edit_file"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +65,13 @@ class Performer:
         self.question = question
         self.decision = decision
         self.tree: WorkTree = session.tree
-        self.entries: dict[str, Entry | None] = {}
         self.models = StepModels(session, step, question=question, decision=decision)
         self.halted: Reason | None = None
-        self.unapproved: Failure | None = None
+        environment = session.project.world.environment
+        self.secrets = secret_values.of(environment, question.policy.policy)
+        self.changing = Changing(
+            session, self.tree, question=question, decision=decision, secrets=self.secrets
+        )
 
     def perform(self, backend: Backend | None, progress: Callable[[bytes], None]) -> Performed:
         """Execute the step; failures of the step itself are in the output."""
@@ -83,17 +82,20 @@ class Performer:
                 goal=self.session.plan.file.plan.goal,
                 outputs=self._outputs(),
                 read=lambda path, limit: workspace.read(path, max_bytes=limit),
-                replace=lambda path, content, expect, mode: self._replace(
+                replace=lambda path, content, expect, mode: self.changing.replace(
                     workspace, path, content, expect=expect, mode=mode
                 ),
-                remove=lambda path, expect: self._remove(workspace, path, expect),
+                remove=lambda path, expect: self.changing.remove(workspace, path, expect),
+                rename=lambda source, target, expect: self.changing.rename(
+                    workspace, source, target, expect=expect
+                ),
                 command=lambda asked: self._command(asked, backend, progress),
                 ask=lambda prompt: questions.answer(self.models, prompt, progress),
             )
             output = self._guarded(lambda: step_type.execute(context, _typed(step_type, self.step)))
         return Performed(
             output=replace(output, calls=self.models.recorded()),
-            entries=self.entries,
+            entries=self.changing.entries,
             transcripts=self.models.transcripts,
             halted=self.halted if self.halted and self.models.remembered else None,
         )
@@ -102,21 +104,39 @@ class Performer:
         """A failed step ends this call, and the next one starts from a fresh work tree."""
         try:
             output = execute()
-            self._check_limits(output)
+            self.changing.check_limits(output)
         except (StaleInput, StepFailed, SandboxUnavailable) as error:
             output = _failed(error.code, error.message)
         except WorkspaceSecurityError as error:
             output = _failed(f"workspace_{error.reason_code}", error.message)
         except ModelError as error:
             output = _failed(error.code, error.message)
-            self.halted = asking.halted(error) if isinstance(error, asking.HALTS) else None
-        if self.unapproved is not None:
+            self.halted = self._halted(error) if isinstance(error, asking.HALTS) else None
+        if self.changing.refused is not None:
             # Also where a plugin went on in spite of the refusal.
-            output = replace(output, failure=self.unapproved)
+            output = replace(output, failure=self.changing.refused)
         if output.failure is not None:
-            self.entries.clear()
+            self.changing.entries.clear()
             output = replace(output, changes=())
-        return output
+        return self._without_secrets(output)
+
+    def _halted(self, error: ModelError) -> Reason:
+        reason = asking.halted(error)
+        return replace(reason, message=self.secrets.text(reason.message))
+
+    def _without_secrets(self, output: Output) -> Output:
+        """A command's text came without them, with the digest of that; another is digested here."""
+        text, failure = self.secrets.text(output.text), output.failure
+        if text != output.text and not output.sandbox:
+            data = text.encode("utf-8", "replace")
+            output = replace(output, digest=digest_bytes(data), length=len(data))
+        if failure is not None:
+            failure = replace(failure, message=self.secrets.text(failure.message))
+        contacts = tuple(
+            each.model_copy(update={"host": self.secrets.text(each.host)})
+            for each in output.contacts
+        )
+        return replace(output, text=text, failure=failure, contacts=contacts)
 
     def _outputs(self) -> dict[str, str]:
         found = {}
@@ -125,52 +145,6 @@ class Performer:
             if record and record.status == "completed" and record.output:
                 found[step.id] = record.output.text
         return found
-
-    def _replace(
-        self,
-        workspace: files.Workspace,
-        path: str,
-        content: bytes,
-        *,
-        expect: str | None,
-        mode: int | None,
-    ) -> Change:
-        self._refuse(path)
-        change = workspace.write(path, content, expect=expect, mode=mode)
-        git_mode = EXECUTABLE if change.mode & 0o100 else FILE
-        entry = Entry(mode=git_mode, oid=self.session.project.store.write("blob", content))
-        self.entries[path] = entry
-        self.tree.settle(path, entry)
-        return Change(
-            path=path,
-            before=change.before,
-            after=change.after,
-            mode=git_mode,
-            size=len(content),
-        )
-
-    def _remove(self, workspace: files.Workspace, path: str, expect: str | None) -> Change:
-        self._refuse(path)
-        change = workspace.delete(path, expect=expect)
-        self.entries[path] = None
-        self.tree.settle(path, None)
-        return Change(path=path, before=change.before, after=None, mode=None)
-
-    def _refuse(self, path: str) -> None:
-        """Judge a path that a step asks to change; an edit's own path the gate judged already."""
-        self._refuse_submodule(path)
-        why = [] if self.step.step_type == EDIT else self._objections(check_path(path))
-        if is_authority(path):
-            why = [f"no step may change {PLANS_FOLDER}/"]
-        if why:
-            message = f"the step changes {path}, which needs more: {'; '.join(why)}"
-            self.unapproved = Failure(code="unapproved_change", message=visible(message))
-            raise StepFailed(message)
-
-    def _refuse_submodule(self, path: str) -> None:
-        if any(path == each or path.startswith(f"{each}/") for each in self.tree.submodules):
-            reason = "lies in a submodule, which planlock does not change"
-            raise WorkspaceSecurityError(path, reason, reason_code="submodule")
 
     def _command(
         self, given: RunCommandInput, backend: Backend | None, progress: Callable[[bytes], None]
@@ -183,21 +157,29 @@ class Performer:
             script=given.command,
             working_dir=given.working_dir,
             env=given.env,
+            secrets={name: self.secrets.listed[name] for name in given.secrets},
+            hide=self.secrets.hidden,
+            network=tuple(given.network),
             limits=Limits(timeout_s=given.timeout_s),
         )
         outcome = backend.run(command, self._room(), on_output=progress, cancelled=self._tick)
-        output = _command_output(outcome)
-        if output.failure is not None:
-            return output
+        return self._judged(command_output.of(outcome), given.writes)
+
+    def _judged(self, output: Output, writes: Sequence[str]) -> Output:
+        """Find what a command changed; also a failed one may not have touched what is protected."""
+        limits = self.question.policy.policy.limits
         try:
-            found = self.tree.changes(given.writes)
+            if output.failure is not None:
+                self.tree.check_protected()
+                return output
+            found = self.tree.changes(writes, most_bytes=limits.changed_bytes)
         except WorkspaceSecurityError as error:
             failure = Failure(code=f"workspace_{error.reason_code}", message=visible(error.message))
             return replace(output, failure=failure)
-        unapproved = self._unapproved(found, given.writes)
-        if unapproved is not None:
-            return replace(output, failure=unapproved)
-        return replace(output, changes=tuple(self._keep(each) for each in found))
+        changes = self.changing.of_command(found, writes)
+        if isinstance(changes, Failure):
+            return replace(output, failure=changes)
+        return replace(output, changes=tuple(changes))
 
     def _tick(self) -> bool:
         """Let the listener show that time goes by; nobody cancels a command from here yet."""
@@ -221,57 +203,6 @@ class Performer:
             closed=tools.closed_folders(project),
         )
 
-    def _unapproved(self, found: Sequence[Found], writes: Sequence[str]) -> Failure | None:
-        for change in found:
-            if not any(globs.matches(glob, change.path) for glob in writes):
-                return Failure(
-                    code="unapproved_change",
-                    message=f"the command changed {change.path}, which `writes` does not list",
-                )
-            mode = change.after.mode if change.after else None
-            labels = risks.of_change(gone=change.after is None, mode=mode)
-            why = self._objections(change.path, labels)
-            if why:
-                return Failure(
-                    code="unapproved_change",
-                    message=f"the command changed {change.path}, which needs more: {'; '.join(why)}",
-                )
-        return None
-
-    def _objections(self, path: str, labels: frozenset[str] = frozenset()) -> list[str]:
-        verdict = judge_change(
-            self.question.policy.policy, path, of_step=risks.labels(self.step), labels=labels
-        )
-        lacking = gate.unmet(self.question, verdict.requirements, self.decision.approvals)
-        return [*verdict.denied, *lacking]
-
-    def _keep(self, change: Found) -> Change:
-        store = self.session.project.store
-        before = digest_bytes(store.blob(change.before.oid)) if change.before else None
-        entry = self.tree.keep(change)
-        self.entries[change.path] = entry
-        return Change(
-            path=change.path,
-            before=before,
-            after=digest_bytes(store.blob(entry.oid)) if entry else None,
-            mode=entry.mode if entry else None,
-            size=change.size,
-        )
-
-    def _check_limits(self, output: Output) -> None:
-        """Hold the run's changes against the policy's limits; raises StepFailed."""
-        limits = self.question.policy.policy.limits
-        earlier = [change for each in self.session.run.records for change in each.record.changes]
-        every = [*earlier, *output.changes]
-        files_changed = len({change.path for change in every})
-        size = sum(change.size for change in every)
-        if output.changes and files_changed > limits.changed_files:
-            raise StepFailed(
-                f"{files_changed} changed files; the policy allows {limits.changed_files}"
-            )
-        if output.changes and size > limits.changed_bytes:
-            raise StepFailed(f"{size} changed bytes; the policy allows {limits.changed_bytes}")
-
 
 def _typed(step_type: StepType, step: Step) -> Any:
     """The input as the step type's own model has it; raises StepFailed where it does not fit."""
@@ -282,38 +213,6 @@ def _typed(step_type: StepType, step: Step) -> Any:
         raise StepFailed(
             f"reading the input of step {step.id}: {first.path}: {first.message}"
         ) from error
-
-
-def _command_output(outcome: Outcome) -> Output:
-    decoded = outcome.output.decode("utf-8", "replace").replace("\r\n", "\n")
-    text, cut = recording.bounded(visible(decoded))
-    return Output(
-        text=text,
-        digest=outcome.output_sha256,
-        length=outcome.output_length,
-        truncated=cut or outcome.truncated,
-        exit_code=outcome.exit_code,
-        signal=outcome.signal,
-        failure=_command_failure(outcome),
-        sandbox=outcome.backend,
-    )
-
-
-def _command_failure(outcome: Outcome) -> Failure | None:
-    if outcome.timed_out:
-        return Failure(code="timed_out", message="the command ran out of time and was killed")
-    if outcome.limit_hit:
-        return Failure(code="limit_hit", message=f"the command hit a limit: {outcome.limit_hit}")
-    if outcome.signal:
-        message = f"the command was ended by signal {outcome.signal}"
-        return Failure(code="command_failed", message=message)
-    if outcome.exit_code == 127:
-        message = "exit code 127: a program was not found; sandbox.tools names where tools are"
-        return Failure(code="command_not_found", message=message)
-    if outcome.exit_code:
-        message = f"the command ended with exit code {outcome.exit_code}"
-        return Failure(code="command_failed", message=message)
-    return None
 
 
 def _failed(code: str, message: str) -> Output:

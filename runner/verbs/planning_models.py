@@ -18,12 +18,12 @@ from runner.core.model_call import (
     total_cost,
 )
 from runner.core.policy import Policy
-from runner.core.redaction import redact_request, secrets_of
+from runner.core.redaction import redact_request
 from runner.core.values import usd
 from runner.ledger.reservations import LedgerPurse
 from runner.models.contract import OnText, Purse
 from runner.project import Project
-from runner.verbs import purses
+from runner.verbs import purses, secret_values
 from runner.verbs.planning import Progress
 
 AnyRequest = TypeVar("AnyRequest", bound=Request)
@@ -35,6 +35,7 @@ class PlanningModels:
     def __init__(self, project: Project, policy: Policy, tell: Progress) -> None:
         self._project = project
         self._free = policy.budgets.allow_unpriced
+        self._hidden = secret_values.of(project.world.environment, policy).hidden
         self._purse = purses.planning_purse(project, policy, warn=lambda text: tell("note", text))
         self._tell = tell
         self.attempts: list[Attempt] = []
@@ -90,7 +91,7 @@ class PlanningModels:
         return answer
 
     def _ready(self, request: AnyRequest) -> AnyRequest:
-        safe = redact_request(request, secrets_of(self._project.world.environment))
+        safe = redact_request(request, self._hidden)
         return safe.model_copy(update={"budget": self._budget()})
 
     def _budget(self) -> BudgetWish:

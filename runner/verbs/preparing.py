@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from runner.core.errors import Reason, Refused, SandboxUnavailable
 from runner.core.gate import Question
-from runner.core.plan import Step
+from runner.core.plan import RunCommandInput, Step, typed_input
+from runner.core.policy import Confinement
 from runner.sandbox.commands import find_backend
 from runner.sandbox.contract import Backend
 from runner.steps import registry
+from runner.verbs import secret_values
 from runner.verbs.session import Session
 
 
-def prepare(question: Question) -> tuple[Backend | None, tuple[Reason, ...]]:
-    """Find the step's type, and a sandbox for a command; else reasons.
+def prepare(
+    question: Question, environment: Mapping[str, str]
+) -> tuple[Backend | None, tuple[Reason, ...]]:
+    """Find the step's type, and a sandbox and the secrets for a command; else reasons.
 
     Money is looked at with each question: a stored answer costs none.
     """
@@ -23,16 +28,26 @@ def prepare(question: Question) -> tuple[Backend | None, tuple[Reason, ...]]:
         registry.find(step.step_type, question.policy.policy.plugins)
     except Refused as error:
         return None, (Reason(code="plugin_not_allowed", message=error.message, fix=error.hint),)
-    if step.step_type == "run_command":
-        if step.input.get("network"):
-            message = "the step asks for a network, which this version cannot give a command"
-            reason = Reason(code="network_unavailable", message=message, fix="drop `network`")
-            return None, (reason,)
-        try:
-            return find_backend(question.policy.policy.sandbox.require), ()
-        except SandboxUnavailable as error:
-            return None, (Reason(code=error.code, message=error.message, fix=error.hint),)
-    return None, ()
+    given = typed_input(step)
+    if not isinstance(given, RunCommandInput):
+        return None, ()
+    if reasons := secret_values.lacking(step, environment):
+        return None, reasons
+    return _confinement(given, question.policy.policy.sandbox.require)
+
+
+def _confinement(
+    given: RunCommandInput, require: Confinement
+) -> tuple[Backend | None, tuple[Reason, ...]]:
+    try:
+        backend = find_backend(require)
+    except SandboxUnavailable as error:
+        return None, (Reason(code=error.code, message=error.message, fix=error.hint),)
+    if given.network and not backend.has_proxy and require != "none":
+        message = f"the command asks for a network, to which {backend.name} cannot hold it"
+        fix = "install bubblewrap, or drop `network`"
+        return None, (Reason(code="network_unavailable", message=message, fix=fix),)
+    return backend, ()
 
 
 def price(held: Session, step: Step) -> Decimal:  # noqa: ARG001  # the caller's contract

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,9 +21,10 @@ from runner.core.run import (
 )
 from runner.core.values import time_text
 from runner.git.objects import FILE, Entry
-from runner.verbs import ledger_sync, recording
+from runner.verbs import ledger_sync, recording, secret_values
 from runner.verbs.evidence import Evidence
 from runner.verbs.performing import Performed
+from runner.verbs.secret_values import Secrets
 from runner.verbs.session import Session
 
 
@@ -71,11 +72,24 @@ def output_block(done: Performed) -> dict[str, Any]:
 
 
 def call_files(held: Session, done: Performed) -> dict[str, Entry]:
-    store = held.project.store
+    return transcript_files(held, done.transcripts)
+
+
+def transcript_files(held: Session, transcripts: Sequence[dict[str, Any]]) -> dict[str, Entry]:
+    """What was asked and answered, without the secrets that this runner holds."""
+    store, secrets = held.project.store, _secrets(held)
     return {
-        f"{held.folder}/{call['file']}": Entry(mode=FILE, oid=store.write("blob", dump(call)))
-        for call in done.transcripts
+        f"{held.folder}/{call['file']}": Entry(
+            mode=FILE, oid=store.write("blob", dump(secrets.value(call)))
+        )
+        for call in transcripts
     }
+
+
+def _secrets(held: Session) -> Secrets:
+    """By the policy that the step under way, or the run, began with."""
+    authority = held.project.authority_at(held.lease.authority or held.run.header.authority)
+    return secret_values.of(held.project.world.environment, authority.policy)
 
 
 def approval_files(held: Session, found: Evidence, gate: RecordedGate) -> dict[str, Entry]:
@@ -98,9 +112,12 @@ def publish_record(  # noqa: PLR0913  # the parts of one commit
     status: str,
     number: int | None,
 ) -> None:
-    """Write the record and its changes as one commit, then the ledger's row."""
-    ended = time_text(held.now())
-    file, data = recording.render(held.run, name, {**value, "ended_at": ended})
+    """Write the record and its changes as one commit, then the ledger's row.
+
+    Whoever made a text, none that is recorded holds a secret of this runner.
+    """
+    value = _secrets(held).value({**value, "ended_at": time_text(held.now())})
+    file, data = recording.render(held.run, name, value)
     store = held.project.store
     files: dict[str, Entry | None] = {**entries}
     files[f"{held.folder}/{file}"] = Entry(mode=FILE, oid=store.write("blob", data))

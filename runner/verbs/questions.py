@@ -8,6 +8,7 @@ from runner.core.errors import StepFailed
 from runner.core.model_call import CallContext, InputFile, Params, Request
 from runner.core.plan import ReadFileInput, typed_input
 from runner.core.redaction import redact
+from runner.core.redaction_stream import Redactor
 from runner.core.run import digest_bytes
 from runner.core.text import visible
 from runner.steps.contract import Output, Prompt
@@ -22,11 +23,18 @@ CUT_OFF = "\n[the answer was cut off here]"
 
 def answer(models: StepModels, prompt: Prompt, progress: Callable[[bytes], None]) -> Output:
     """Ask, and give the answer without secrets; raises ModelError, LedgerError or StepFailed."""
+    redactor = Redactor(models.hidden)
+
+    def show(data: bytes) -> None:
+        if data:
+            progress(data)
+
     found = models.complete(
         _request(prompt, models.held),
-        on_text=lambda text: progress(text.encode("utf-8", "replace")),
+        on_text=lambda text: show(redactor.feed(text.encode("utf-8", "replace"))),
     )
-    told = redact(found.text or "").text
+    show(redactor.finish())
+    told = redact(found.text or "", models.hidden).text
     if not told.strip():
         raise StepFailed(f"asking {found.route.response_model}: the answer is empty")
     whole = told + CUT_OFF if found.finish_reason == "length" else told

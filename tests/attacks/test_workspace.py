@@ -248,3 +248,32 @@ class TestPlugins:
         """A path that no rule restricts is written by a plugin's step as before."""
         assert self.change(team, "made.txt") == (0, "")
         assert team.show_file("planlock/job/1", "made.txt") == "hello x"
+
+    @pytest.mark.parametrize(
+        "source,renamed",
+        [
+            ("utils.py", "infra/x.tf"),
+            ("utils.py", ".github/workflows/ci.yml"),
+            ("utils.py", "plans/x"),
+            ("plans/policy.yaml", "fine"),
+        ],
+    )
+    def test_A33_a_plugin_step_renames_within_the_rules(
+        self, team: Team, source: str, renamed: str
+    ) -> None:
+        """A rename is judged at both of its ends, and nothing of a refused one is kept."""
+        code, why = self.change(team, source, more=f", rename: {renamed}, stubborn: true")
+        assert code == 5, why
+        assert why.startswith("unapproved_change: "), why
+        for path in (source, renamed):
+            assert team.git("diff", "main", "planlock/job/1", "--", path) == ""
+
+    def test_a_plugin_step_renames_other_files(self, team: Team) -> None:
+        """A rename that no rule restricts is committed and recorded as two changes."""
+        before = team.show_file("main", "utils.py")
+        assert self.change(team, "utils.py", more=", rename: lib/tools.py") == (0, "")
+        assert team.show_file("planlock/job/1", "lib/tools.py") == before
+        tree = team.git("ls-tree", "-r", "--name-only", "planlock/job/1").split()
+        assert "utils.py" not in tree
+        record = recorded(team, "001-hi")
+        assert record.index("path: utils.py") < record.index("path: lib/tools.py")

@@ -29,6 +29,7 @@ class Files:
             read=lambda path, limit: self.content[path][:limit],
             replace=self._replace,
             remove=self._remove,
+            rename=self._rename,
             command=self._command,
             ask=self._ask,
         )
@@ -41,6 +42,10 @@ class Files:
     def _remove(self, path: str, expect: str | None) -> Change:
         self.asked.append((path, expect, None))
         return Change(path=path, before=sha256_text(self.content.pop(path)), after=None)
+
+    def _rename(self, source: str, target: str, expect: str | None) -> tuple[Change, Change]:
+        content = self.content[source]
+        return self._remove(source, expect), self._replace(target, content, "absent", None)
 
     def _command(self, asked: Any) -> Output:
         self.commands.append(asked)

@@ -23,6 +23,7 @@ class Greeting(BaseModel):
     name: str
     path: str = ""
     remove: bool = False
+    rename: str = ""
     stubborn: bool = False
 
 
@@ -38,7 +39,9 @@ class Greet(StepType):
         text = f"hello {{given.name}}"
         changes = ()
         try:
-            if given.remove:
+            if given.rename:
+                changes = context.rename(given.path, given.rename, None)
+            elif given.remove:
                 changes = (context.remove(given.path, None),)
             elif given.path:
                 changes = (context.replace(given.path, text.encode(), None, None),)

@@ -3,18 +3,20 @@ PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= auto
 MUTANT_JOBS ?= 2
+FUZZ_RUNS ?= 20000
 # What decides whether a step may run; of plan.py only the digests.
 MUTANTS ?= $(patsubst %,'runner.core.%.*',approval canonical command_line gate globs policy \
   policy_checks policy_warnings quorum risks rules) 'runner.core.plan.x_step_digests*'
 
-.PHONY: help demo test lint format bench mutants clean
+.PHONY: help demo test lint format bench mutants fuzz clean
 
 help:
 	@echo "make demo     play the main job in a throw-away repository"
 	@echo "make test     run the tests"
 	@echo "make lint     formatter, linter, strict types"
-	@echo "make bench    what approvals and calls of models cost, against git, ssh-keygen and plain HTTP"
+	@echo "make bench    what approvals, calls of models and commands cost, against doing without"
 	@echo "make mutants  change the rules in many small ways, and see which changes no test notices"
+	@echo "make fuzz     try FUZZ_RUNS odd inputs on each thing that reads or shows what strangers wrote"
 	@echo "make clean    remove the virtual environment and caches"
 
 demo: $(VENV)/installed
@@ -35,10 +37,14 @@ format: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	@$(VENV)/bin/python -m tests.benchmarks.approvals
 	@$(VENV)/bin/python -m tests.benchmarks.router
+	@$(VENV)/bin/python -m tests.benchmarks.commands
 
 mutants: $(VENV)/installed-mutation
 	$(VENV)/bin/mutmut run --max-children $(MUTANT_JOBS) $(MUTANTS)
 	@$(VENV)/bin/mutmut results | grep -v 'not checked' || echo "every mutant was killed"
+
+fuzz: $(VENV)/installed-fuzz
+	@$(VENV)/bin/python -m tests.fuzz --runs $(FUZZ_RUNS)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -56,6 +62,10 @@ $(VENV)/installed-dev: $(VENV)/bin/python pyproject.toml .ci/constraints.txt
 
 $(VENV)/installed-mutation: $(VENV)/installed-dev
 	@$(VENV)/bin/python -m pip install -q --disable-pip-version-check -c .ci/constraints.txt -e '.[dev,mutation]'
+	@touch $@
+
+$(VENV)/installed-fuzz: $(VENV)/installed-dev
+	@$(VENV)/bin/python -m pip install -q --disable-pip-version-check -c .ci/constraints.txt -e '.[dev,fuzz]'
 	@touch $@
 
 clean:

@@ -88,15 +88,20 @@ def import_(*, file: Path, replace: bool, as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--sandbox", is_flag=True, help="Try to break out of the sandbox; takes seconds.")
 @options.as_json
 @click.pass_context
-def doctor(ctx: click.Context, *, as_json: bool) -> None:
+def doctor(ctx: click.Context, *, sandbox: bool, as_json: bool) -> None:
     """Look whether all that planlock needs is there; exit 1 if something is not.
 
-    Works outside of a repository too.
+    Works outside of a repository too. With --sandbox it attacks what would confine commands
+    here, with nothing of yours at stake, and exits 1 if the policy's demand is not met.
     """
+    from runner.cli import modelling_sandbox
     from runner.verbs import doctor as verb
 
+    if sandbox:
+        ctx.exit(0 if modelling_sandbox.tried(as_json=as_json) else FAILED)
     with options.project() as project:
         found = verb.doctor(project)
     if as_json:

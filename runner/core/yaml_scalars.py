@@ -40,6 +40,7 @@ _BLANK_LAST_LINE = re.compile(r"\n[ \t]+\n*\Z")
 _UNCLEAR_LINE_END = re.compile(r"[ \t]\n|\\\n[ \t]*\n")
 _MAX_DIGITS = len(str(MAX_INTEGER))
 _SHOWN = 40
+_ON_ONE_LINE = str.maketrans({"\n": "\\n", "\t": "\\t"})
 
 
 class Flaw(NamedTuple):
@@ -104,7 +105,7 @@ def block_flaw(source: str, *, style: str, value: str) -> Flaw | None:
 def shown(text: str) -> str:
     """Quote the start of a text from a document, harmless for a terminal."""
     cut = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-    return f'"{visible(cut)}"'
+    return f'"{visible(cut).translate(_ON_ONE_LINE)}"'
 
 
 def _ambiguity(plain: str) -> Flaw | None:

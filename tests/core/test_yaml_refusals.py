@@ -125,6 +125,12 @@ class TestB02:
         assert value.fix == 'quote it: "No", or write true, false or null'
         assert key.fix == "quote the key"
 
+    def test_a_message_stays_on_one_line(self) -> None:
+        """A text of several lines is quoted with its line ends as codes."""
+        (problem,) = problems("- :a\n\n  b\n")
+        assert '":a\\nb"' in problem.message
+        assert problem.fix == 'quote it: ":a\\nb"'
+
 
 class TestB03:
     @pytest.mark.parametrize("code_point", [0x85, 0xAD, 0x200B, 0x2028, 0x2029, 0x202E, 0xE0041])

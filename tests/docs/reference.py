@@ -17,6 +17,8 @@ from runner.cli import main as cli
 from runner.core.documents import dump
 from runner.core.errors import PlanlockError
 from runner.core.risks import MEANINGS
+from runner.sandbox.selftest import Attack, Kind
+from runner.sandbox.selftest_attacks import ATTACKS
 from runner.settings import SETTINGS
 from runner.verbs.audit_findings import CODES
 from tests.docs import codes
@@ -40,6 +42,7 @@ def sections() -> Mapping[str, Mapping[str, str]]:
         "commands.md": {"commands": commands()},
         "settings.md": {"settings": settings()},
         "security-model.md": {"cases": cases()},
+        "sandbox-attacks.md": {"attacks": attacks(), "cases": cases_of("CDE")},
         "errors.md": {
             "classes": error_classes(),
             "reasons": _code_table(codes.REASONS),
@@ -247,15 +250,48 @@ def error_classes() -> str:
 
 
 def cases() -> str:
-    """Which attack cases have a test with their name, and in which files."""
+    """Which attack cases have a test with their name, in which files, and which have none."""
+    missing = ", ".join(sorted(set(CASES) - set(_case_files())))
+    closing = f"Without a test of that name in this repository yet: {missing}."
+    return f"{cases_of('ABCDEF')}\n\n{closing}"
+
+
+def cases_of(groups: str) -> str:
+    """Tabulate the cases of some groups that have a test with their name."""
+    rows = [
+        [case, CASES[case], ", ".join(f"[{Path(it).name}](../{it})" for it in sorted(files))]
+        for case, files in sorted(_case_files().items())
+        if case[0] in groups
+    ]
+    return table(["case", "what is tried", "tests"], rows)
+
+
+def _case_files() -> Mapping[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for match in _CASE.finditer(path.read_text(encoding="utf-8")):
             found.setdefault(match["case"], set()).add(path.relative_to(ROOT).as_posix())
+    return found
+
+
+def attacks() -> str:
+    """Tabulate the attacks of the self-test, with what each backend is declared to hold."""
+    kinds: tuple[Kind, ...] = ("bubblewrap", "landlock")
     rows = [
-        [case, CASES[case], ", ".join(f"[{Path(it).name}](../{it})" for it in sorted(found[case]))]
-        for case in sorted(found)
+        [it.case, it.title, *(_word(it, kind) for kind in kinds), _WITHOUT[it.free]]
+        for it in ATTACKS
     ]
-    missing = ", ".join(sorted(set(CASES) - set(found)))
-    closing = f"Without a test of that name in this repository yet: {missing}."
-    return f"{table(['case', 'what is tried', 'tests'], rows)}\n\n{closing}"
+    return table(["case", "attack", "bubblewrap", "Landlock", "without a sandbox"], rows)
+
+
+def _word(attack: Attack, kind: Kind) -> str:
+    return "held" if kind in attack.held_by else "open"
+
+
+_WITHOUT = {
+    "anybody": "gets out",
+    "root": "gets out as root",
+    "nobody": "held",
+    "depends": "depends on the machine",
+    "untried": "not tried",
+}

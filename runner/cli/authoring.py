@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from runner.cli import options, render
+from runner.core.inert import one_line
 
 
 @click.command()
@@ -27,10 +28,10 @@ def init(*, solo: bool, local: bool, as_json: bool) -> None:
         render.as_json(done)
         return
     for path in done.written:
-        click.echo(f"wrote {path}")
+        click.echo(f"wrote {one_line(str(path))}")
     for path in done.kept:
-        click.echo(f"kept  {path}")
-    click.echo(f"you are {done.principal}; trusted: {done.trusted_ref} of {done.home}")
+        click.echo(f"kept  {one_line(str(path))}")
+    click.echo(one_line(f"you are {done.principal}; trusted: {done.trusted_ref} of {done.home}"))
     if done.commit_command:
         click.echo(f"\nNothing counts before this is committed:\n  {done.commit_command}")
 
@@ -79,9 +80,9 @@ def people_add(*, name: str, key_file: Path, roles: tuple[str, ...], as_json: bo
         render.as_json(done)
         return
     if not done.changed:
-        click.echo(f"{done.principal} is listed with {done.fingerprint} already")
+        click.echo(f"{one_line(done.principal)} is listed with {done.fingerprint} already")
         return
-    click.echo(f"added {done.principal} with {done.fingerprint}")
+    click.echo(f"added {one_line(done.principal)} with {done.fingerprint}")
     files = " ".join(done.changed)
     click.echo(f'\nNothing counts before this is committed:\n  git commit -m "Add {name}" {files}')
 
@@ -99,7 +100,7 @@ def new(*, goal: str, plan_id: str | None, as_json: bool) -> None:
     if as_json:
         render.as_json({"plan": path.parent.name, "file": path})
         return
-    click.echo(f"wrote {path}")
+    click.echo(f"wrote {one_line(str(path))}")
     render.talk(f"next: edit it, then: planlock propose {path.parent.name}")
 
 

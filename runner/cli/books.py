@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from runner.cli import options, render
-from runner.core.text import visible
+from runner.core.inert import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ def _show_cost(report: CostReport, title: str) -> None:
     if (planning := report.planning) is not None:
         money = "unknown" if planning.usd is None else f"{planning.usd:f}"
         click.echo(
-            f"planning: {_one_line(planning.model)}, {planning.input_tokens} tokens in,"
+            f"planning: {one_line(planning.model)}, {planning.input_tokens} tokens in,"
             f" {planning.output_tokens} out, {money} USD (not part of the sum)"
         )
 
@@ -69,7 +69,7 @@ def _show_cost(report: CostReport, title: str) -> None:
 def _cost_cells(row: CostRow) -> list[str]:
     money = "unknown" if row.usd is None else f"{row.usd:f}"
     tokens = [row.input_tokens, row.cached_tokens, row.output_tokens, row.reasoning_tokens]
-    return [row.key, str(row.calls), *map(str, tokens), money, str(row.unpriced)]
+    return [one_line(row.key), str(row.calls), *map(str, tokens), money, str(row.unpriced)]
 
 
 @click.group()
@@ -108,7 +108,7 @@ def check(ctx: click.Context, *, as_json: bool) -> None:
         render.as_json(found)
     else:
         for each in found.differences:
-            what = f"{each.table} {each.id} {each.column}"
+            what = one_line(f"{each.table} {each.id} {each.column}")
             click.echo(f"{what}: ledger has {each.stored!r}, git says {each.expected!r}")
         counts = ", ".join(f"{count} {table}" for table, count in found.rows.items())
         click.echo("equal: " + counts if not found.differences else "not equal: " + counts)
@@ -129,15 +129,15 @@ def audit(ctx: click.Context, *, as_json: bool) -> None:
     else:
         for finding in report.findings:
             label = click.style(finding.code, fg="red", bold=True)
-            click.echo(f"{label}  {finding.where}: {finding.message}")
+            click.echo(f"{label}  {one_line(finding.where)}: {render.below(finding.message)}")
         _show_authority(report.authority_changes)
         for note in report.notes:
-            click.echo(render.dim(f"note  {note}"))
+            click.echo(render.dim(f"note  {render.below(note)}"))
         verdict = f"{len(report.findings)} finding(s)" if report.findings else "clean"
         click.echo(
             f"{render.bold(verdict)}: {report.runs} run(s), {report.steps} step record(s), "
             f"{report.approvals} approval record(s), "
-            f"trusted {report.trusted} {report.trusted_as}".rstrip()
+            f"trusted {one_line(report.trusted)} {one_line(report.trusted_as)}".rstrip()
         )
     ctx.exit(1 if report.findings else 0)
 
@@ -145,11 +145,11 @@ def audit(ctx: click.Context, *, as_json: bool) -> None:
 def _show_authority(changes: Sequence[AuthorityChange]) -> None:
     click.echo(f"{render.bold('Policy and keys')}, newest change first")
     for change in changes:
-        who = _one_line(change.account)
+        who = one_line(change.account)
         who = click.style(who, fg="red", bold=True) if change.doubtful else who
         click.echo(f"{change.commit[:12]}  {change.date or 'no date':20}  {who}")
         for each in change.merged[:MOST_LINES]:
-            how = _one_line(f"{each.signature}, {each.revoked}".removesuffix(", "))
+            how = one_line(f"{each.signature}, {each.revoked}".removesuffix(", "))
             click.echo(f"    merged   {each.commit[:12]}, {how}")
         _more(len(change.merged) - MOST_LINES)
         # what loosens comes first: nothing harmless may push it out of sight
@@ -159,7 +159,7 @@ def _show_authority(changes: Sequence[AuthorityChange]) -> None:
 def _show_changes(changes: Sequence[Difference]) -> None:
     for what in changes[:MOST_LINES]:
         label = click.style("loosens", fg="yellow") if what.loosens else " " * 7
-        click.echo(f"    {label}  {_one_line(what.what)}")
+        click.echo(f"    {label}  {one_line(what.what)}")
     loosening = sum(1 for what in changes[MOST_LINES:] if what.loosens)
     _more(len(changes) - MOST_LINES, f", {loosening} of which loosen" if loosening else "")
 
@@ -167,7 +167,3 @@ def _show_changes(changes: Sequence[Difference]) -> None:
 def _more(count: int, what: str = "") -> None:
     if count > 0:
         click.echo(f"    … {count} more{what} (--json has all)")
-
-
-def _one_line(text: str) -> str:
-    return visible(text).replace("\n", "\\n")

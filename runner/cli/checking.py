@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from runner.cli import options, render
+from runner.cli import options, render, streams
 from runner.core.errors import Problem
+from runner.core.inert import actions_data, actions_field
 
 
 @click.command()
@@ -33,7 +34,7 @@ def validate(ctx: click.Context, *, paths: tuple[Path, ...], as_json: bool, styl
         render.as_json(report)
     elif style == "github":
         for problem in report.problems:
-            click.echo(annotation(problem))
+            streams.command(annotation(problem))
     else:
         for problem in report.problems:
             click.echo(render.problem_text(problem))
@@ -56,20 +57,14 @@ def _plans() -> Path:
 
 
 def annotation(problem: Problem) -> str:
-    """A workflow command of GitHub Actions; data in it is percent-escaped as its runner reads it."""
+    """A workflow command of GitHub Actions that shows a problem beside the line it is about."""
     fields = {"file": problem.file, "line": str(problem.line or 1), "title": problem.code}
     if problem.column:
         fields["col"] = str(problem.column)
-    inside = ",".join(f"{key}={_escaped(value, property_=True)}" for key, value in fields.items())
+    inside = ",".join(f"{key}={actions_field(value)}" for key, value in fields.items())
     text = f"{problem.path}: {problem.message}" if problem.path else problem.message
     text += f" (fix: {problem.fix})" if problem.fix else ""
-    return f"::error {inside}::{_escaped(text)}"
-
-
-def _escaped(text: str, *, property_: bool = False) -> str:
-    for char in "%\r\n" + (":," if property_ else ""):
-        text = text.replace(char, f"%{ord(char):02X}")
-    return text
+    return f"::error {inside}::{actions_data(text)}"
 
 
 @click.command()

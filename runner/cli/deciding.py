@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli import limits, options, render
-from runner.core.text import visible
+from runner.core.inert import one_line
 from runner.core.values import parse_duration
 
 if TYPE_CHECKING:
@@ -88,10 +88,12 @@ def _decide(plan: str, wish: Wish, *, as_json: bool) -> None:
         render.as_json(done)
         return
     words = {"approve": "approved", "reject": "rejected", "withdraw": "withdrew from"}
-    click.echo(f"{done.approver} {words[done.decision]} {done.plan}: {', '.join(done.steps)}")
+    click.echo(
+        f"{one_line(done.approver)} {words[done.decision]} {done.plan}: {', '.join(done.steps)}"
+    )
     click.echo(f"  plan   {done.plan_digest}")
     for line in done.lines:
-        click.echo(f"  step   {line}")
+        click.echo(f"  step   {one_line(line)}")
     if done.skipped:
         click.echo(f"  knowing that these are left out: {', '.join(done.skipped)}")
     if done.expires_at:
@@ -99,7 +101,7 @@ def _decide(plan: str, wish: Wish, *, as_json: bool) -> None:
     if bounds := limits.within(wish.max_usd, wish.max_runs):
         click.echo(f"  within {bounds}")
     for note in done.notes:
-        click.echo(f"  note   {visible(note)}")
+        click.echo(f"  note   {render.below(note)}")
     click.echo(f"  record {done.id} in commit {done.commit[:12]}")
     if done.push_command:
         click.echo(f"\nIt counts once it is pushed:\n  {done.push_command}")

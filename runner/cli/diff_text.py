@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from runner.cli import highlight, plan_text, render
-from runner.core.text import visible
+from runner.core.inert import terminal
 
 if TYPE_CHECKING:
     from runner.core.errors import Reason
@@ -50,7 +50,8 @@ SHORT = 3
 
 def lines(found: PlanDiff) -> list[str]:
     """The whole comparison."""
-    shown = [plan_text.title(found.plan, found.goal), *_sides(found)]
+    shown = [plan_text.title(found.plan, found.goal), *plan_text.doubts(found.warnings)]
+    shown += _sides(found)
     shown += [*voiding(found), *beside(found.notes)]
     told = found.given.reasons if found.given else ()
     total = max(each.number for each in found.steps)
@@ -69,7 +70,7 @@ def _sides(found: PlanDiff) -> list[str]:
 
 
 def since(given: Given | None) -> str:
-    return f"{given.by} approved it at {given.made_at}" if given else ""
+    return f"{terminal(given.by)} approved it at {given.made_at}" if given else ""
 
 
 def summary(steps: Sequence[StepChange]) -> str:
@@ -100,7 +101,7 @@ def voiding(found: PlanDiff, *, fixes: bool = True) -> list[str]:
 def _reason(reason: Reason, *, fixes: bool) -> str:
     if fixes:
         return render.reason_text(reason, "    ")
-    return render.wrapped(f"- {visible(reason.message)}", rest=6)
+    return render.wrapped(f"- {terminal(reason.message)}", rest=6)
 
 
 def beside(notes: Sequence[FieldChange]) -> list[str]:
@@ -129,7 +130,9 @@ def step(change: StepChange, total: int, told: Collection[Reason] = ()) -> list[
     if change.state == "unchanged":
         stands = click.style(_note(change, told, known=True), fg=kind.color)
         return [render.wrapped(f"{title}  {stands}", first=0, rest=4)]
-    title = render.wrapped(f"{title}  {change.step_type}  {change.line}", first=0, rest=4)
+    title = render.wrapped(
+        f"{title}  {terminal(change.step_type)}  {terminal(change.line)}", first=0, rest=4
+    )
     return [title, note(change, told), *body(change), *_whole(change)]
 
 
@@ -142,7 +145,7 @@ def note(change: StepChange, told: Collection[Reason] = (), *, known: bool = Tru
 def _note(change: StepChange, told: Collection[Reason], *, known: bool) -> str:
     text = KINDS[change.state].note
     if change.lapse:
-        whys = [visible(each.message) for each in change.lapse if each not in told]
+        whys = [terminal(each.message) for each in change.lapse if each not in told]
         return ": ".join([f"{text}, {LAPSED}", *(["; ".join(whys)] if whys else [])])
     return f"{text}: {ANEW}" if known and change.state in ELSEWHERE else text
 
@@ -151,7 +154,9 @@ def body(change: StepChange) -> list[str]:
     """What differs: the fields, and the file that comes of them."""
     shown = [f"    {line}" for each in change.fields for line in field(each)]
     if change.diff:
-        shown += [render.wrapped(f"{change.path} as this step left it then and leaves it now:")]
+        shown += [
+            render.wrapped(f"{terminal(change.path)} as this step left it then and leaves it now:")
+        ]
         shown += [f"    {line}" for line in highlight.diff(change.diff, change.path)]
     return shown
 
@@ -162,7 +167,7 @@ def _whole(change: StepChange) -> list[str]:
     if view is None:
         return []
     if change.state != "changed":
-        return [render.wrapped(view.description), *plan_text.step_body(view)]
+        return [render.wrapped(terminal(view.description)), *plan_text.step_body(view)]
     return rest(change, view)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli import options, render
+from runner.core.inert import one_line, terminal
 
 if TYPE_CHECKING:
     from runner.core.policy_warnings import Caution
@@ -70,7 +71,7 @@ def _show_tested(tested: PolicyTested) -> None:
     _echo(line for each in tested.warnings for line in _warning(each))
     examples = sum(len(rule.examples) for rule in tested.rules)
     counts = f"{len(tested.rules)} rule(s), {examples} example(s) hold"
-    render.talk(f"{tested.file}: {counts}, {len(tested.warnings)} warning(s)")
+    render.talk(f"{one_line(str(tested.file))}: {counts}, {len(tested.warnings)} warning(s)")
 
 
 def _rule(number: int, rule: RuleTested) -> Iterator[str]:
@@ -115,10 +116,10 @@ def explain(*, plan: str, file: Path | None, as_json: bool) -> None:
 
 
 def _plan(explained: PlanExplained) -> Iterator[str]:
-    yield f"{render.bold(explained.plan)}  from {explained.source}"
-    yield f"  policy {explained.policy}"
+    yield f"{render.bold(explained.plan)}  from {one_line(explained.source)}"
+    yield f"  policy {one_line(explained.policy)}"
     for who, reason in explained.excluded.items():
-        yield _hanging(f"{who} {reason}, so may not approve", 4, first=2)
+        yield _hanging(f"{terminal(who)} {terminal(reason)}, so may not approve", 4, first=2)
     for refusal in explained.refusals:
         yield render.reason_text(refusal)
     for step in explained.steps:
@@ -128,15 +129,15 @@ def _plan(explained: PlanExplained) -> Iterator[str]:
 
 def _step(step: Explained) -> Iterator[str]:
     head = render.bold(f"{step.number} {step.id}")
-    yield _hanging(f"{head}  {render.dim(step.step_type)}", 4)
+    yield _hanging(f"{head}  {render.dim(terminal(step.step_type))}", 4)
     for risk in step.risks:
         yield _hanging(
-            f"{click.style('risk', fg='yellow')} {risk.label}: {risk.detail}", 4, first=2
+            f"{click.style('risk', fg='yellow')} {risk.label}: {terminal(risk.detail)}", 4, first=2
         )
     for subject in step.subjects:
-        yield _hanging(subject.about, 4, first=2)
+        yield _hanging(terminal(subject.about), 4, first=2)
         if subject.note:
-            yield _hanging(render.dim(subject.note), 6, first=4)
+            yield _hanging(render.dim(terminal(subject.note)), 6, first=4)
         for ruled in subject.rulings:
             yield _hanging(_ruled(ruled), 6, first=4)
     yield from _outcome(step)

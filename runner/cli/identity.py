@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli import options, render
-from runner.core.text import visible
+from runner.core.inert import one_line
 
 if TYPE_CHECKING:
     from runner.verbs.whoami import CertificateShown, Whoami
@@ -37,9 +37,9 @@ def whoami(ctx: click.Context, *, as_json: bool) -> None:
 
 def _show(found: Whoami) -> None:
     roles = f" ({', '.join(found.roles)})" if found.roles else ""
-    click.echo(render.bold(visible(f"{found.principal or 'nobody known here'}{roles}")))
+    click.echo(render.bold(one_line(f"{found.principal or 'nobody known here'}{roles}")))
     for name, value in _facts(found):
-        click.echo(f"  {name:<9} {visible(value)}")
+        click.echo(f"  {name:<9} {one_line(value)}")
     if not found.reasons:
         click.echo("An approval would count.")
         return

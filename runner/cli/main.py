@@ -12,6 +12,7 @@ from importlib import import_module
 import click
 
 from runner import __version__
+from runner.cli import streams
 from runner.core.errors import FileAccessError, PlanlockError
 
 COMMANDS = {
@@ -94,8 +95,8 @@ def planlock() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     args = list(sys.argv[1:] if arguments is None else arguments)
-    with click.Context(planlock, color=_colors()).scope():  # for errors, which come from outside
-        code = _run(args)
+    with streams.guarded(), click.Context(planlock, color=_colors()).scope():
+        code = _run(args)  # in the context of errors, which come from outside of a command
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -115,15 +116,15 @@ def _run(args: list[str]) -> object:
         error.show()
         code = error.exit_code
     except PlanlockError as error:
-        from runner.cli import render
+        from runner.cli import options, render
 
-        render.error(error, as_json="--json" in args, one_line=args[:1] == ["run"])
+        render.error(error, as_json=options.wants_json(args), one_line=args[:1] == ["run"])
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort) as error:
         # click takes an EOFError for a person who leaves a prompt, but nothing here prompts
         code = _bug() if isinstance(error.__cause__, EOFError) else _interrupted()
     except BrokenPipeError:
-        _close_output()  # the reader went away, and nothing more can be told
+        streams.drop(sys.stdout.fileno())  # the reader went away, and nothing more can be told
         code = 0
     except OSError as error:
         code = _unwritten(str(error.strerror)) if error.errno in UNWRITABLE else _bug()
@@ -132,16 +133,11 @@ def _run(args: list[str]) -> object:
     return code
 
 
-def _close_output() -> None:
-    """Drop what is still to be written, of which Python would complain at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _unwritten(why: str) -> int:
     """The device behind the output takes no more."""
     from runner.cli import render
 
-    _close_output()
+    streams.drop(sys.stdout.fileno())
     error = FileAccessError(f"writing the output: {why}", hint="df -h")
     render.error(error, as_json=False)
     return error.exit_code

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -32,8 +32,28 @@ def pattern(form: str, example: str) -> click.ParamType[str]:
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+FORMATS = ("text", "json", "markdown", "html", "actions")
+style = click.option(
+    "--format",
+    "style",
+    type=click.Choice(FORMATS),
+    help="How to render it: as text; --json is short for json. actions: for its workflow logs.",
+)
 reason = click.option("--reason", default="", help="Why; goes into the record.")
 digest_type = pattern(rf"|(sha256:)?[0-9a-f]{{{MIN_DIGITS},64}}", "sha256:0123456789ab")
+
+
+def chosen(style: str | None, *, as_json: bool) -> str:
+    """The one format that `--format` and `--json` ask for."""
+    if as_json and style not in {None, "json"}:
+        raise click.UsageError("--json and --format exclude each other: name one of them")
+    return "json" if as_json else style or "text"
+
+
+def wants_json(args: Sequence[str]) -> bool:
+    """Whether a command line asks for JSON, be it valid or not."""
+    pairs = zip(args, [*args[1:], ""], strict=True)
+    return "--json" in args or "--format=json" in args or ("--format", "json") in pairs
 
 
 def full_digest(text: str) -> str:

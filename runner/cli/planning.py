@@ -10,7 +10,7 @@ import click
 
 from runner.cli import options, render
 from runner.core.errors import UsageError
-from runner.core.text import visible
+from runner.core.inert import terminal
 
 if TYPE_CHECKING:
     from runner.verbs.plan import Into, Planned
@@ -146,10 +146,10 @@ def _talk(done: Planned) -> None:
     shown = [f"{path} ({tokens})" for path, tokens in done.sent[:MOST_SHOWN]]
     more = f", and {len(done.sent) - MOST_SHOWN} more" if len(done.sent) > MOST_SHOWN else ""
     size = sum(tokens for _, tokens in done.sent)
-    sent = f"about {size} tokens: {visible(', '.join(shown))}{more}" if shown else "no file"
+    sent = f"about {size} tokens: {terminal(', '.join(shown))}{more}" if shown else "no file"
     rows = [("sent", sent)]
-    rows += [("kept", visible(f"{path}: {why}")) for path, why in done.withheld]
-    rows += [("note", visible(note)) for note in done.notes]
+    rows += [("kept", terminal(f"{path}: {why}")) for path, why in done.withheld]
+    rows += [("note", terminal(note)) for note in done.notes]
     rows += [("cost", _cost(done))]
     render.talk("\n".join(render.rows(rows)))
     if done.commit:
@@ -164,7 +164,7 @@ def _cost(done: Planned) -> str:
     usd = "price unknown" if spent.usd is None else f"{spent.usd} USD"
     tokens = f"{spent.input_tokens} tokens in, {spent.output_tokens} out"
     when = "stored answers: nothing was spent now; they had cost " if spent.cached else ""
-    return f"{when}{usd}, {tokens}, {spent.model}"
+    return f"{when}{usd}, {tokens}, {terminal(spent.model)}"
 
 
 class _Progress:
@@ -181,14 +181,14 @@ class _Progress:
             return
         self._wipe()
         if not self._quiet:
-            render.talk(f"{'· ' if kind == 'phase' else '  note: '}{visible(text)}")
+            render.talk(f"{'· ' if kind == 'phase' else '  note: '}{render.below(text)}")
 
     def _stream(self, text: str) -> None:
         """Show the end of what is being written on one line."""
         if not self._lively:
             return
         self._line = (self._line + text)[-500:]
-        last = visible(" ".join(self._line.split()))
+        last = terminal(" ".join(self._line.split()))
         room = render.width() - 4
         click.echo(f"\r\x1b[K  {render.dim(last[-room:])}", nl=False, err=True)
 

@@ -7,28 +7,44 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli import options, render
+from runner.core.inert import one_line, terminal
 
 if TYPE_CHECKING:
+    from runner.cli.formats import Document
     from runner.verbs.log import Entry, RunStory
     from runner.verbs.show import PlanView
     from runner.verbs.status import PlanStatus, StepStatus
 
 OUTPUT_LINES = 12
+OUTPUT_LINE = 2000
 
 
 @click.command()
 @click.argument("plan")
+@options.style
 @options.as_json
-def show(*, plan: str, as_json: bool) -> None:
+def show(*, plan: str, style: str | None, as_json: bool) -> None:
     """Render PLAN for review: an id means its branch, a path the file as it is."""
     from runner.verbs import show as verb
 
+    wanted = options.chosen(style, as_json=as_json)
     with options.project() as project:
         view = verb.show(project, plan)
-    if as_json:
+    if wanted == "json":
         render.as_json(view)
-    else:
+    elif wanted == "text":
         show_plan(view)
+    else:
+        from runner.cli import formats
+
+        _write(formats.plan(view), wanted)
+
+
+def _write(document: Document, wanted: str) -> None:
+    """Print a document as `markdown`, `html` or `actions`."""
+    from importlib import import_module
+
+    import_module(f"runner.cli.formats_{wanted}").write(document)
 
 
 def show_plan(view: PlanView) -> None:
@@ -86,12 +102,14 @@ def status(*, plan: str, as_json: bool) -> None:
 
 
 def _show_status(found: PlanStatus) -> None:
-    click.echo(render.bold(render.wrapped(f"{found.plan}: {found.goal}", first=0, rest=2)))
+    click.echo(
+        render.bold(render.wrapped(f"{found.plan}: {terminal(found.goal)}", first=0, rest=2))
+    )
     run = f"run {found.run} {found.run_status}" if found.run else "never run"
     if found.holder:
-        run += f", held by {found.holder.name} since {found.holder.since}"
+        run += f", held by {one_line(found.holder.name)} since {found.holder.since}"
     click.echo(f"  author {found.author or '-'}, {run}")
-    click.echo(f"  plan at {found.commit[:12]}, trusted {found.trusted}")
+    click.echo(f"  plan at {found.commit[:12]}, trusted {one_line(found.trusted)}")
     if found.amended:
         click.echo(render.wrapped(found.amended))
     for step in found.steps:
@@ -102,7 +120,7 @@ def _show_step_status(step: StepStatus) -> None:
     by = f" (approved by {', '.join(step.approvers)})" if step.approvers else ""
     click.echo(f"{render.mark(step.status)} {step.number} {step.id}  {step.status}{by}")
     if step.status == "waiting":
-        click.echo(render.dim(render.wrapped(f"needs {step.needs}", rest=6)))
+        click.echo(render.dim(render.wrapped(f"needs {terminal(step.needs)}", rest=6)))
     for reason in step.reasons:
         click.echo(render.reason_text(reason, "    "))
 
@@ -110,23 +128,29 @@ def _show_step_status(step: StepStatus) -> None:
 @click.command()
 @click.argument("run")
 @click.option("--full", is_flag=True, help="Whole outputs, not only their beginning.")
+@options.style
 @options.as_json
-def log(*, run: str, full: bool, as_json: bool) -> None:
+def log(*, run: str, full: bool, style: str | None, as_json: bool) -> None:
     """Tell the story of RUN (`PLAN/N`, or `PLAN` for its newest run), from git alone."""
     from runner.verbs import log as verb
 
+    wanted = options.chosen(style, as_json=as_json)
     with options.project() as project:
         story = verb.log(project, run)
-    if as_json:
+    if wanted == "json":
         render.as_json(story)
-    else:
+    elif wanted == "text":
         _show_log(story, full=full)
+    else:
+        from runner.cli import formats
+
+        _write(formats.log(story), wanted)
 
 
 def _show_log(story: RunStory, *, full: bool) -> None:
     click.echo(render.bold(f"run {story.plan}/{story.run}: {story.status}"))
-    click.echo(f"  {story.goal}")
-    click.echo(f"  started {story.started_at} by {story.runner}, trusted {story.trusted}")
+    click.echo(f"  {render.below(story.goal)}")
+    click.echo(f"  started {story.started_at} by {story.runner}, trusted {one_line(story.trusted)}")
     click.echo(f"  plan {story.plan_digest}")
     for entry in story.entries:
         _show_entry(entry, full=full)
@@ -135,28 +159,21 @@ def _show_log(story: RunStory, *, full: bool) -> None:
 
 
 def _show_entry(entry: Entry, *, full: bool) -> None:
-    name = entry.step or entry.kind
+    from runner.cli import formats
+
+    name, kind = one_line(entry.step or entry.kind), one_line(entry.step_type)
     attempt = f", attempt {entry.attempt}" if entry.attempt > 1 else ""
-    click.echo(f"{render.mark(entry.status)} {name}  {entry.step_type}  {entry.status}{attempt}")
+    click.echo(f"{render.mark(entry.status)} {name}  {kind}  {entry.status}{attempt}")
     click.echo(render.dim(f"    {entry.commit[:12]} {entry.started_at} to {entry.ended_at}"))
-    facts = [
-        ("approved by", ", ".join(entry.approvers)),
-        ("because", "; ".join(entry.reasons)),
-        ("changed", ", ".join(entry.changes)),
-        ("sandbox", entry.sandbox),
-        ("exit code", "" if entry.exit_code is None else str(entry.exit_code)),
-        ("cost", f"{entry.cost_usd} USD" if entry.cost_usd else ""),
-        ("error", entry.error),
-    ]
-    for label, value in facts:
+    for label, value in formats.entry_facts(entry):
         if value:
-            click.echo(f"    {label}: {value}")
+            click.echo(f"    {label}: {render.below(value)}")
     _show_output(entry.output, full=full)
 
 
 def _show_output(output: str, *, full: bool) -> None:
-    lines = output.rstrip().splitlines()
-    shown = lines if full else lines[:OUTPUT_LINES]
+    lines = terminal(output).rstrip().split("\n") if output.strip() else []
+    shown = lines if full else [terminal(line, limit=OUTPUT_LINE) for line in lines[:OUTPUT_LINES]]
     for line in shown:
         click.echo(f"    | {line}")
     if len(lines) > len(shown):

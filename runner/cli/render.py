@@ -13,10 +13,11 @@ from typing import Any
 
 import click
 
+from runner.core import inert
 from runner.core.errors import InvalidDocument, PlanlockError, Problem, Reason, Refused
-from runner.core.text import visible
 
 NARROWEST, WIDEST = 20, 100
+INDENT = 8
 
 
 def plain(value: Any) -> Any:
@@ -30,8 +31,19 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Decimal | Path) else value
 
 
+def json_of(value: Any, *, one_line: bool = False) -> str:
+    """JSON that is safe to look at, with the meaning that it has."""
+    indent = None if one_line else 2
+    return inert.json_text(json.dumps(plain(value), ensure_ascii=False, indent=indent))
+
+
 def as_json(value: Any) -> None:
-    click.echo(json.dumps(plain(value), ensure_ascii=False, indent=2))
+    click.echo(json_of(value))
+
+
+def below(text: str) -> str:
+    """Untrusted text in a line of ours; its later lines are indented, to pass for none of ours."""
+    return inert.terminal(text).replace("\n", f"\n{' ' * INDENT}")
 
 
 def talk(text: str) -> None:
@@ -41,20 +53,19 @@ def talk(text: str) -> None:
 def error(failure: PlanlockError, *, as_json: bool, one_line: bool = False) -> None:
     """Say what is wrong, where, and how to fix it; on one line where stdout is JSON lines."""
     if as_json:
-        indent = None if one_line else 2
-        click.echo(json.dumps({"error": error_value(failure)}, ensure_ascii=False, indent=indent))
+        click.echo(json_of({"error": error_value(failure)}, one_line=one_line))
         return
     if isinstance(failure, InvalidDocument):
         for problem in failure.problems:
             click.echo(problem_text(problem), err=True)
         return
     label = click.style(f"{_kind(failure)}[{failure.code}]", fg="red", bold=True)
-    click.echo(f"{label}: {visible(failure.message)}", err=True)
+    click.echo(f"{label}: {below(failure.message)}", err=True)
     if isinstance(failure, Refused):
         for reason in failure.reasons:
             click.echo(reason_text(reason), err=True)
     if failure.hint:
-        click.echo(f"  hint: {visible(failure.hint)}", err=True)
+        click.echo(f"  hint: {below(failure.hint)}", err=True)
 
 
 def _kind(failure: PlanlockError) -> str:
@@ -76,16 +87,16 @@ def error_value(failure: PlanlockError) -> dict[str, Any]:
 
 
 def reason_text(reason: Reason, indent: str = "  ") -> str:
-    text = f"{indent}- {visible(reason.message)} [{reason.code}]"
-    return f"{text}\n{indent}  fix: {visible(reason.fix)}" if reason.fix else text
+    text = f"{indent}- {below(reason.message)} [{reason.code}]"
+    return f"{text}\n{indent}  fix: {below(reason.fix)}" if reason.fix else text
 
 
 def problem_text(problem: Problem) -> str:
     """`file:line:column: path: message [code]`, with the fix on a line of its own."""
     place = f"{problem.file}:{problem.line}:{problem.column}" if problem.line else problem.file
     path = f" {problem.path}:" if problem.path else ""
-    text = visible(f"{place}:{path} {problem.message} [{problem.code}]")
-    return f"{text}\n  fix: {visible(problem.fix)}" if problem.fix else text
+    text = below(f"{place}:{path} {problem.message} [{problem.code}]")
+    return f"{text}\n  fix: {below(problem.fix)}" if problem.fix else text
 
 
 MARKS = {

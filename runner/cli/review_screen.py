@@ -9,6 +9,7 @@ import click
 
 from runner.cli import diff_text, plan_text, render, review_walk
 from runner.cli.review_walk import Walk
+from runner.core.inert import one_line, terminal
 
 if TYPE_CHECKING:
     from runner.verbs.diff import Given, PlanDiff
@@ -51,12 +52,12 @@ def waiting(found: Waiting) -> list[str]:
     """What waits, for whom, without any interaction."""
     count = len(found.mine)
     plans = "1 plan waits" if count == 1 else f"{count or 'no'} plans wait"
-    title = f"{render.bold(f'{plans} for you')} ({found.person}, trusted {found.trusted})"
+    title = f"{render.bold(f'{plans} for you')} ({terminal(found.person)}, trusted {terminal(found.trusted)})"
     shown = [render.wrapped(title, first=0, rest=4)]
     for each in found.mine:
         name = f"{render.mark('waiting')} {render.bold(each.plan)}"
-        shown.append(render.wrapped(f"{name}  {each.goal}", first=0, rest=4))
-        text = f"by {each.author or '-'}; steps for you: {', '.join(each.steps)}"
+        shown.append(render.wrapped(f"{name}  {terminal(each.goal)}", first=0, rest=4))
+        text = f"by {terminal(each.author) or '-'}; steps for you: {', '.join(each.steps)}"
         shown.append(render.wrapped(text, rest=6))
     if found.others:
         shown += ["", "Waiting for others:", *(_other(each) for each in found.others)]
@@ -64,7 +65,9 @@ def waiting(found: Waiting) -> list[str]:
 
 
 def _other(plan: WaitingPlan) -> str:
-    return render.dim(render.wrapped(f"{plan.plan}  {'; '.join(plan.missing)}", first=0, rest=4))
+    return render.dim(
+        render.wrapped(f"{plan.plan}  {terminal('; '.join(plan.missing))}", first=0, rest=4)
+    )
 
 
 def arrival(reviews: Sequence[PlanReview], came_from: int | None, walk: Walk) -> list[str]:
@@ -129,9 +132,11 @@ def _risks(review: PlanReview) -> Iterator[str]:
 def _risk(place: str, name: str, text: str) -> str:
     """A risk in full, but for a command, which its step shows."""
     if name != "command":
-        return render.wrapped(f"{place}  {click.style(name, fg='red')}: {text}", first=2, rest=6)
+        return render.wrapped(
+            f"{place}  {click.style(name, fg='red')}: {terminal(text)}", first=2, rest=6
+        )
     begin = f"  {place}  {click.style(name, fg='yellow')}: "
-    return begin + render.cut(text, taken=len(click.unstyle(begin)))
+    return begin + render.cut(terminal(text), taken=len(click.unstyle(begin)))
 
 
 def passed(review: PlanReview, number: int) -> str:
@@ -140,7 +145,9 @@ def passed(review: PlanReview, number: int) -> str:
     place = f"{each.view.number}/{len(review.steps)} {each.view.id}"
     mark = MARKS.get(each.state, "·")
     return render.dim(
-        render.cut(f"{mark} {place}  {each.note}: {each.view.step_type} {each.view.line}")
+        render.cut(
+            f"{mark} {place}  {terminal(each.note)}: {terminal(each.view.step_type)} {one_line(each.view.line)}"
+        )
     )
 
 
@@ -149,11 +156,17 @@ def step(review: PlanReview, number: int) -> list[str]:
     each = review.steps[number]
     view, place = each.view, f"{review.plan} {number + 1}/{len(review.steps)}"
     # a command is shown in full below
-    line = "" if any(name == "command" for name, _ in view.details) else view.line
-    title = f"{render.bold(view.id)}  {view.step_type}  {line}"
+    line = "" if any(name == "command" for name, _ in view.details) else terminal(view.line)
+    title = f"{render.bold(view.id)}  {terminal(view.step_type)}  {line}"
     head = ["", rule(place), render.wrapped(title, first=0, rest=4)]
     behind = [render.wrapped(BEHIND, rest=6)] if _is_behind(each) else []
-    return [*head, render.wrapped(view.description), *_read(each), plan_text.needs(view), *behind]
+    return [
+        *head,
+        render.wrapped(terminal(view.description)),
+        *_read(each),
+        plan_text.needs(view),
+        *behind,
+    ]
 
 
 def _is_behind(each: StepReview) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from runner.cli import limits, plan_text, render
 from runner.cli.review_screen import rule
 from runner.core.errors import BranchBusy, Refused
-from runner.core.text import visible
+from runner.core.inert import terminal
 from runner.core.values import parse_duration
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _signed(outcome: Outcome) -> list[tuple[str, str]]:
         ("for", _term(review, verdicts) if verdicts.approve else ""),
         ("within", bounds if verdicts.approve else ""),
         ("reject", ", ".join(verdicts.reject)),
-        ("because", visible(verdicts.objection)),
+        ("because", terminal(verdicts.objection)),
         ("left", ", ".join(left)),
         ("as", review.person),
         ("digest", review.digest),
@@ -72,7 +72,7 @@ def signed(done: Decided, told: Collection[str] = ()) -> list[str]:
         ("until", done.expires_at),
         ("knowing", f"left out: {', '.join(done.skipped)}" if done.skipped else ""),
         ("record", f"{done.id} in commit {done.commit[:12]}"),
-        *(("note", visible(note)) for note in done.notes if note not in told),
+        *(("note", terminal(note)) for note in done.notes if note not in told),
     ]
     # in one piece, to be copied
     push = [f"  push     {done.push_command}"] if done.push_command else []
@@ -92,6 +92,6 @@ def unsigned(outcome: Outcome, made: Collection[str]) -> list[str]:
     lost = [
         ("approve", "" if "approve" in made else ", ".join(verdicts.approve)),
         ("reject", "" if "reject" in made else ", ".join(verdicts.reject)),
-        ("because", "" if "reject" in made else visible(verdicts.objection)),
+        ("because", "" if "reject" in made else terminal(verdicts.objection)),
     ]
     return [f"not signed for {render.bold(outcome.review.plan)}:", *render.rows(lost)]

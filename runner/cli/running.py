@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli import options, render
-from runner.core.text import visible
+from runner.core import inert
 
 if TYPE_CHECKING:
     from runner.verbs.events import Event
@@ -21,6 +20,7 @@ INTERRUPTED = """
   hint: planlock run {plan} goes on; where a command was running: planlock run {plan} --retry"""
 EXIT_CODES = {"completed": 0, "paused": 0, "awaiting_approval": 4, "failed": 5}
 PAUSED_FOR_A_REASON = 4
+MOST_OF_LINE = 4000
 
 
 @click.command()
@@ -57,7 +57,7 @@ def run(  # noqa: PLR0913  # one parameter per option
             render.talk(INTERRUPTED.format(plan=plan))
             raise
     if as_json:
-        click.echo(json.dumps({"kind": "report", **render.plain(report)}, ensure_ascii=False))
+        click.echo(render.json_of({"kind": "report", **render.plain(report)}, one_line=True))
     else:
         _show_report(report)
     ctx.exit(PAUSED_FOR_A_REASON if _waits(report) else EXIT_CODES[report.status])
@@ -73,7 +73,7 @@ def _show_report(report: RunReport) -> None:
     for name, status in report.steps.items():
         click.echo(f"{render.mark(status)} {name}  {status}")
     if report.message:
-        click.echo(f"  {report.message}")
+        click.echo(f"  {render.below(report.message)}")
     for reason in report.reasons:
         click.echo(render.reason_text(reason))
     if report.status in {"completed", "failed"}:
@@ -90,7 +90,7 @@ class _JsonLines:
     def __call__(self, event: Event) -> None:
         if event.kind == "tick":
             return
-        click.echo(json.dumps(render.plain(event), ensure_ascii=False))
+        click.echo(render.json_of(event, one_line=True))
         sys.stdout.flush()
 
 
@@ -99,7 +99,7 @@ class _Progress:
 
     def __init__(self) -> None:
         self._since = 0.0
-        self._rest = ""
+        self._line, self._lost = "", 0
         self._clock = 0
 
     def __call__(self, event: Event) -> None:
@@ -109,16 +109,16 @@ class _Progress:
             return
         self._wipe()
         if event.kind == "run_started":
-            render.talk(f"run {event.plan}/{event.run} on {event.text}")
+            render.talk(f"run {event.plan}/{event.run} on {inert.one_line(event.text)}")
         elif event.kind == "step_started":
-            self._since, self._rest = time.monotonic(), ""
-            render.talk(f"{render.mark('running')} {name}  {visible(event.text)}")
+            self._since = time.monotonic()
+            render.talk(f"{render.mark('running')} {name}  {inert.one_line(event.text)}")
         elif event.kind == "output":
             self._lines(event.text)
         elif event.kind == "step_finished":
             self._finish(event, name)
         elif event.kind == "note":
-            render.talk(f"  note: {visible(event.text)}")
+            render.talk(f"  note: {render.below(event.text)}")
 
     def _tick(self, name: str) -> None:
         seconds = int(time.monotonic() - self._since)
@@ -132,14 +132,26 @@ class _Progress:
         self._clock = 0
 
     def _lines(self, text: str) -> None:
-        *whole, self._rest = (self._rest + text).split("\n")
-        for line in whole:
-            render.talk(f"    | {visible(line)}")
+        first, *others = text.split("\n")
+        self._more(first)
+        for each in others:
+            self._end_line()
+            self._more(each)
+
+    def _more(self, text: str) -> None:
+        room = MOST_OF_LINE - len(self._line)
+        self._line += text[:room]
+        self._lost += len(text[room:])
+
+    def _end_line(self) -> None:
+        lost = inert.more(self._lost) if self._lost else ""
+        render.talk(f"    | {inert.terminal(self._line)}{lost}")
+        self._line, self._lost = "", 0
 
     def _finish(self, event: Event, name: str) -> None:
-        if self._rest:
-            self._lines("\n")
+        if self._line:
+            self._end_line()
         took = f"  {time.monotonic() - self._since:.1f} s" if self._since else ""
-        why = f": {visible(event.text)}" if event.text else ""
+        why = f": {render.below(event.text)}" if event.text else ""
         render.talk(f"{render.mark(event.status)} {name}  {event.status}{why}{took}")
         self._since = 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 _CANDIDATES = re.compile(r"[^\n\t -~]")
@@ -12,7 +12,19 @@ _NON_ASCII = re.compile(r"[^\x00-\x7f]")
 
 _WORD = re.compile(r"\w+")
 _ASCII_LETTER = re.compile(r"[A-Za-z]")
-_LIKE_LATIN = ("ARMENIAN", "CHEROKEE", "CYRILLIC", "FULLWIDTH", "GREEK", "MATHEMATICAL")
+# How names of letters begin that are drawn like Latin ones: a summary of Unicode's confusables.txt.
+_LIKE_LATIN = (
+    *("ARMENIAN", "CANADIAN SYLLABICS", "CARIAN", "CHEROKEE", "COPTIC", "CYRILLIC", "DESERET"),
+    *("FULLWIDTH", "GREEK", "LATIN LETTER SMALL CAPITAL", "LATIN SMALL LETTER ALPHA"),
+    *("LATIN SMALL LETTER SCRIPT G", "LISU", "LYCIAN", "LYDIAN", "MATHEMATICAL", "OLD ITALIC"),
+    *("OSAGE", "WARANG CITI"),
+)
+# Letters of scripts in common use that nobody tells from a Latin one: a word may be made of them.
+_DRAWN_ALIKE: Mapping[str, frozenset[str]] = {
+    "ARMENIAN": frozenset("ՍՏԼՕգհոսօցքզյ"),
+    "CYRILLIC": frozenset("АВЕЅІЈКМНОРСТУХЬҮԌԚԜӀаеосрухѕіјһԁԛԝѵүӏ"),
+    "GREEK": frozenset("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαγικνορυχ"),
+}
 
 _NAMELESS = {
     "Cc": "CONTROL CHARACTER",
@@ -67,6 +79,37 @@ def mixed_letters(text: str) -> Iterator[Character]:
                 found = _character(text, word.start() + match.start())
                 if found.name.startswith(_LIKE_LATIN):
                     yield found
+
+
+def confusable_characters(text: str) -> Iterator[Character]:
+    """Yield letters that may pass for Latin ones: in mixed words, whole words, and as variants."""
+    mixed = {each.offset for each in mixed_letters(text)}
+    for match in _NON_ASCII.finditer(text):
+        if match.start() in mixed or _is_variant(match.group()):
+            yield _character(text, match.start())
+    for word in _disguised_words(text):
+        yield from (_character(text, word.start() + n) for n in range(len(word.group())))
+
+
+def _is_variant(letter: str) -> bool:
+    """Whether it is a Latin letter or digit in a dress: wide, bold, joined, a Roman number."""
+    if unicodedata.category(letter) not in {"Ll", "Lu", "Nd", "Nl"}:
+        return False
+    plain = unicodedata.normalize("NFKC", letter)
+    return plain.isascii() and plain.isalnum()
+
+
+def _disguised_words(text: str) -> Iterator[re.Match[str]]:
+    """Find words of look-alikes alone, of a script in which the text says nothing else."""
+    words = [word for word in _WORD.finditer(text) if not _ASCII_LETTER.search(word.group())]
+    for script, alike in _DRAWN_ALIKE.items():
+        own = [word for word in words if _name(word.group()[0]).startswith(script)]
+        if all(alike.issuperset(word.group()) for word in own):
+            yield from (word for word in own if len(word.group()) > 1)
+
+
+def _name(character: str) -> str:
+    return unicodedata.name(character, "")
 
 
 def visible(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.core import plan_diff
+from runner.core import doubts, plan_diff
 from runner.core.approval import NAMESPACE, Vote
 from runner.core.errors import NotFound, Reason
 from runner.core.plan import PlanFile
@@ -41,7 +41,8 @@ class PlanDiff:
     """What differs; `then` is empty where the version that was approved is not here.
 
     `given` is None where a version was asked for and not a person's approval. A change of
-    `header` voids every approval; `notes` are outside of what is approved.
+    `header` voids every approval; `notes` are outside of what is approved; `warnings` are about
+    the plan's own texts as they are now.
     """
 
     plan: str
@@ -52,6 +53,7 @@ class PlanDiff:
     given: Given | None
     header: tuple[FieldChange, ...]
     notes: tuple[FieldChange, ...]
+    warnings: tuple[str, ...]
     steps: tuple[StepChange, ...]
 
 
@@ -204,5 +206,6 @@ def _plan_diff(  # noqa: PLR0913  # a comparison has these parts
         given=given,
         header=header,
         notes=notes,
+        warnings=doubts.of_plan(plan.file.plan),
         steps=steps,
     )

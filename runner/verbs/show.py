@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from runner import schemas
-from runner.core import demands, gate, risks, validation
+from runner.core import demands, doubts, gate, risks, validation
 from runner.core.errors import KeyNotFound, NotFound, NotGoverned
 from runner.core.plan import Plan, PlanFile
 from runner.core.policy import Policy
@@ -46,7 +46,10 @@ class StepView:
 
 @dataclass(frozen=True, kw_only=True)
 class PlanView:
-    """A plan rendered; `commit` is empty for a file of the work tree."""
+    """A plan rendered; `commit` is empty for a file of the work tree.
+
+    `warnings` are about its own texts; those of a step stand with the step.
+    """
 
     id: str
     goal: str
@@ -58,6 +61,7 @@ class PlanView:
     commit: str
     source: str
     trusted: str
+    warnings: tuple[str, ...]
     assumptions: tuple[str, ...]
     questions: tuple[str, ...]
     steps: tuple[StepView, ...]
@@ -157,6 +161,7 @@ def _plan_view(  # noqa: PLR0913, PLR0917  # a rendered plan has these parts
         commit=commit,
         source=source,
         trusted=trusted,
+        warnings=doubts.of_plan(plan),
         assumptions=tuple(visible(line) for line in plan.assumptions),
         questions=tuple(visible(line) for line in plan.questions),
         steps=tuple(steps),
@@ -218,6 +223,7 @@ def _warnings(item: StepPreview, *, has_base: bool) -> list[str]:
     if not item.certain:
         found.append("an earlier command or draft may change this file first; the diff is a guess")
     found += _hidden(item.preview)
+    found += doubts.of_step(item.step)
     return found + [
         each.detail for each in risks.of(item.step) if each.label == "unusual_characters"
     ]

@@ -52,6 +52,7 @@ def listed(team: Team) -> Team:
     """The policy lists the secret, and the project ignores a folder."""
     team.commit({".gitignore": "__pycache__/\ncache/\n"}, "Ignore")
     team.policy("secrets: []", f"secrets: [{NAME}]")
+    team.policy("changed_bytes: 1000000", "changed_bytes: 9000000")
     return team
 
 

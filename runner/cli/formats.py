@@ -1,0 +1,184 @@
+"""Plans and runs as documents, which are then written as Markdown, HTML or a workflow's log.
+
+Labels are words of ours. Every other text is untrusted, and no renderer writes it unescaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runner.cli import plan_text
+
+if TYPE_CHECKING:
+    from runner.verbs.log import Entry, RunStory
+    from runner.verbs.show import PlanView, StepView
+
+LOOK_TWICE = "look twice"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """A text beside each label; a label may repeat."""
+
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Cells below labels."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """A text of several lines under a label."""
+
+    label: str
+    text: str
+    language: str = ""
+
+
+Part = Facts | Table | Block
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """Parts that a reader may unfold; the first word of the title is a label."""
+
+    title: tuple[str, ...]
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """`parts` come before the sections, `last` after them."""
+
+    title: tuple[str, ...]
+    parts: tuple[Part, ...]
+    sections: tuple[Section, ...]
+    last: tuple[Part, ...] = ()
+
+
+def plan(view: PlanView) -> Document:
+    """A plan: what to look at twice first, then what it is, each step, and how to approve it."""
+    approve = f"planlock approve {view.id} --digest {view.digest}"
+    parts: list[Part] = [
+        _facts((LOOK_TWICE, text) for text in _warnings(view)),
+        Block(label="goal", text=view.goal, language="text"),
+        _facts(_plan_facts(view)),
+        Table(head=("no", "step", "type", "needs", "risks"), rows=tuple(map(_row, view.steps))),
+    ]
+    return Document(
+        title=("Plan", view.id),
+        parts=_present(parts),
+        sections=tuple(map(_step, view.steps)),
+        last=(Block(label="to approve exactly this", text=approve, language="shell"),)
+        if view.commit
+        else (),
+    )
+
+
+def _warnings(view: PlanView) -> Iterator[str]:
+    yield from view.warnings
+    for step in view.steps:
+        yield from (f"step {step.number} {step.id}: {text}" for text in step.warnings)
+
+
+def _plan_facts(view: PlanView) -> Iterator[tuple[str, str]]:
+    yield "from", f"{view.source} at {view.commit[:12]}" if view.commit else view.source
+    yield "base", view.base or "none yet"
+    yield "author", view.author
+    yield "model", view.planner
+    yield "budget", view.budget
+    yield "trusted", view.trusted
+    yield "digest", view.digest
+    yield from (("assumes", line) for line in view.assumptions)
+    yield from (("asks", line) for line in view.questions)
+
+
+def _row(step: StepView) -> tuple[str, ...]:
+    labels = dict.fromkeys(plan_text.label(each) for each in step.risks)
+    return str(step.number), step.id, step.step_type, step.needs, ", ".join(labels)
+
+
+def _step(step: StepView) -> Section:
+    """All of a step; what takes several lines stands in a block of its own."""
+    facts = [(LOOK_TWICE, text) for text in step.warnings]
+    facts += [("does", step.line), ("for", step.description)]
+    told = plan_text.TOLD
+    facts += [(plan_text.label(each), each.detail) for each in step.risks if each.label not in told]
+    long = [(name, text) for name, text in step.details if name == "command" or "\n" in text]
+    facts += [each for each in step.details if each not in long]
+    facts += [("needs", step.needs), ("digest", step.digest)]
+    blocks = [Block(label=name, text=text, language=_language(name)) for name, text in long]
+    diff = Block(label="diff", text="\n".join(step.diff), language="diff")
+    title = (f"Step {step.number}", step.id, step.step_type)
+    return Section(title=title, parts=_present([_facts(facts), *blocks, diff]))
+
+
+def _language(name: str) -> str:
+    return "shell" if name == "command" else "text"
+
+
+def log(story: RunStory) -> Document:
+    """A run: how it stands, a row a record, and of each record what it left."""
+    unpriced = f" ({story.unpriced_calls} calls unpriced)" if story.unpriced_calls else ""
+    facts = [
+        ("status", story.status),
+        ("started", f"{story.started_at} by {story.runner}"),
+        ("trusted", story.trusted),
+        ("plan", story.plan_digest),
+        ("cost", f"{story.cost_usd} USD{unpriced}"),
+    ]
+    rows = tuple(_entry_row(number, each) for number, each in enumerate(story.entries, 1))
+    parts: list[Part] = [
+        Block(label="goal", text=story.goal, language="text"),
+        _facts(facts),
+        Table(head=("no", "what", "type", "status", "attempt", "cost"), rows=rows),
+    ]
+    return Document(
+        title=("Run", f"{story.plan}/{story.run}", story.status),
+        parts=_present(parts),
+        sections=tuple(_entry(number, each) for number, each in enumerate(story.entries, 1)),
+    )
+
+
+def _entry_row(number: int, entry: Entry) -> tuple[str, ...]:
+    cost = f"{entry.cost_usd} USD" if entry.cost_usd else ""
+    name = entry.step or entry.kind
+    return str(number), name, entry.step_type, entry.status, str(entry.attempt), cost
+
+
+def _entry(number: int, entry: Entry) -> Section:
+    when = f"{entry.started_at} to {entry.ended_at}"
+    facts = [("when", when), ("commit", entry.commit), *entry_facts(entry)]
+    parts: list[Part] = [_facts(facts), Block(label="output", text=entry.output, language="text")]
+    title = (f"Record {number}", entry.step or entry.kind, entry.status)
+    return Section(title=title, parts=_present(parts))
+
+
+def entry_facts(entry: Entry) -> list[tuple[str, str]]:
+    """What a record says beside its output; a text may be empty."""
+    return [
+        ("approved by", ", ".join(entry.approvers)),
+        ("because", "; ".join(entry.reasons)),
+        ("changed", ", ".join(entry.changes)),
+        ("sandbox", entry.sandbox),
+        *(("contacted", text) for text in entry.contacts),
+        ("exit code", "" if entry.exit_code is None else str(entry.exit_code)),
+        ("cost", f"{entry.cost_usd} USD" if entry.cost_usd else ""),
+        ("error", entry.error),
+    ]
+
+
+def _facts(rows: Iterable[tuple[str, str]]) -> Facts:
+    return Facts(rows=tuple((label, text) for label, text in rows if text))
+
+
+def _present(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """Leave out what has nothing to tell."""
+    return tuple(each for each in parts if (each.text if isinstance(each, Block) else each.rows))

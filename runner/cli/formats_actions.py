@@ -1,0 +1,52 @@
+"""A document as the log of a workflow of GitHub Actions: a group a section."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from runner.cli import streams
+from runner.cli.formats import LOOK_TWICE, Block, Document, Facts, Part
+from runner.core.inert import actions_data, actions_log, one_line
+
+WIDEST_CELL = 80
+
+
+def write(document: Document) -> None:
+    click.echo(_title(document.title))
+    _annotate(document.parts)
+    _write(document.parts)
+    for section in document.sections:
+        streams.command(f"::group::{actions_data(_title(section.title))}")
+        _write(section.parts)
+        streams.command("::endgroup::")
+    _write(document.last)
+
+
+def _annotate(parts: tuple[Part, ...]) -> None:
+    """Show what deserves a second look beside the workflow run too."""
+    for part in parts:
+        for label, text in part.rows if isinstance(part, Facts) else ():
+            if label == LOOK_TWICE:
+                streams.command(f"::warning title={LOOK_TWICE}::{actions_data(text)}")
+
+
+def _write(parts: tuple[Part, ...]) -> None:
+    for part in parts:
+        click.echo(actions_log("\n".join(_lines(part))))
+
+
+def _title(words: tuple[str, ...]) -> str:
+    return " ".join(one_line(each) for each in words if each)
+
+
+def _lines(part: Part) -> Iterator[str]:
+    if isinstance(part, Facts):
+        yield from (f"{label}: {one_line(text)}" for label, text in part.rows)
+    elif isinstance(part, Block):
+        yield f"{part.label}:"
+        yield from (f"  {line}" for line in part.text.split("\n"))
+    else:
+        for row in (part.head, *part.rows):
+            yield "  ".join(one_line(cell, limit=WIDEST_CELL) for cell in row)

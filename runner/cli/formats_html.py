@@ -62,7 +62,7 @@ def _title(words: Sequence[str]) -> str:
 
 def _section(section: Section) -> str:
     parts = "\n".join(map(_part, section.parts))
-    return f"<details><summary>{_title(section.title)}</summary>\n{parts}\n</details>"
+    return f"<details open><summary>{_title(section.title)}</summary>\n{parts}\n</details>"
 
 
 def _part(part: Part) -> str:

@@ -92,7 +92,8 @@ def _contact(contact: Contact) -> str:
     if not contact.allowed:
         return f"{contact.host} refused: {contact.reason}"
     sizes = f"{contact.sent} bytes sent, {contact.received} received"
-    return f"{contact.host} ({contact.connections} connections, {sizes})"
+    why = f": {contact.reason}" if contact.reason else ""
+    return f"{contact.host} ({contact.connections} connection(s), {sizes}){why}"
 
 
 def _entry(each: RecordFile, commit: str) -> Entry:

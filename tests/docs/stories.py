@@ -13,8 +13,9 @@ EXECUTED = (
     "docs/tutorial-solo.md",
     "docs/audit.md",
     "docs/planning.md",
+    "docs/sandbox.md",
 )
-GOVERNED = ("README.md", "docs/audit.md", "docs/planning.md")
+GOVERNED = ("README.md", "docs/audit.md", "docs/planning.md", "docs/sandbox.md")
 
 
 def read(name: str) -> str:

@@ -74,7 +74,7 @@ class World:
 
 def real_world() -> World:
     return World(
-        now=lambda: datetime.now(UTC).replace(microsecond=0),
+        now=lambda: datetime.now(UTC),
         random=os.urandom,
         environment=dict(os.environ),
         folder=_folder(),

@@ -33,7 +33,7 @@ def _failure(outcome: Outcome) -> Failure | None:
         message = f"the command was ended by signal {outcome.signal}"
         return Failure(code="command_failed", message=message)
     if outcome.exit_code == 127:
-        message = "exit code 127: a program was not found; sandbox.tools names where tools are"
+        message = "exit code 127: the shell found no program of that name; sandbox.tools says where tools are"
         return Failure(code="command_not_found", message=message)
     if outcome.exit_code:
         message = f"the command ended with exit code {outcome.exit_code}"

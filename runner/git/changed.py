@@ -13,6 +13,7 @@ from runner.git import ignored, leftovers
 from runner.git.objects import EXECUTABLE, FILE, Entry
 
 TICK_NS = 50_000_000
+_TELLING = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,17 +53,39 @@ class Known:
         return stamp == self.stamp and stamp.changed < newest - TICK_NS
 
 
-def newest_look(known: Mapping[str, Known]) -> int:
-    return max((each.stamp.changed for each in known.values()), default=0)
+def newest_look(known: Mapping[str, Known], *, telling: bool) -> int:
+    """The moment of the last look at any file; where stamps do not tell, before all of them."""
+    return max((each.stamp.changed for each in known.values()), default=0) if telling else 0
+
+
+def stamps_tell(root: Path, mounts: Path = Path("/proc/self/mountinfo")) -> bool:
+    """Whether every change of a file shows in its times, by the kind of its file system.
+
+    On tmpfs a file that is mapped into memory can be changed unseen.
+    """
+    device = root.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        lines = mounts.read_text().splitlines()
+    except OSError:
+        return False
+    kinds = {
+        line.partition(" - ")[2].split(" ")[0] for line in lines if line.split(" ")[2] == number
+    }
+    return bool(kinds) and kinds <= _TELLING
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """`rules` gives path → content of every .gitignore of the tree."""
+    """`rules` gives path → content of every .gitignore of the tree.
+
+    Where stamps are not `telling`, every file is a suspect.
+    """
 
     root: Path
     known: Mapping[str, Known]
     submodules: frozenset[str]
+    telling: bool
     rules: Callable[[], Mapping[str, bytes]]
 
     def suspects(self, listed: Sequence[str]) -> dict[str, Stamp | None]:
@@ -70,7 +93,7 @@ class Search:
 
         What is ignored is left out, unless a glob of `listed` names it.
         """
-        newest = newest_look(self.known)
+        newest = newest_look(self.known, telling=self.telling)
         found: dict[str, Stamp | None] = dict.fromkeys(self.known)
         strange: list[str] = []
         for path, tracked in self._entries():

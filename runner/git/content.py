@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,7 +59,7 @@ def separate(root: Path, path: str) -> None:
     status = target.lstat()
     if not stat.S_ISREG(status.st_mode) or status.st_nlink == 1:
         return
-    scratch = target.with_name(f".planlock-{os.getpid()}.tmp")
+    scratch = target.with_name(f".planlock-{secrets.token_hex(8)}.tmp")
     with _opened(root, path) as (file, _), scratch.open("xb") as copy:
         for chunk in iter(lambda: file.read(CHUNK), b""):
             copy.write(chunk)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePosixPath
 
 from runner.core.errors import WorkspaceSecurityError
 
@@ -31,6 +31,24 @@ def files_below(root: Path, folder: str) -> Iterator[str]:
                 pending.append(inside)
             else:
                 yield inside
+
+
+def remove_compiled(root: Path, tracked: Collection[str]) -> None:
+    """Delete compiled Python that git does not track, in every folder of what it tracks.
+
+    One that a command planted would run in place of the source beside it.
+    """
+    folders = {str(above) for path in tracked for above in PurePosixPath(path).parents}
+    for folder in sorted(folders | {"."}):
+        place = root / folder
+        if place.is_symlink() or not place.is_dir():
+            continue
+        for item in list(_items(place)):
+            path = os.path.normpath(f"{folder}/{item.name}")
+            if (item.name == "__pycache__" and path not in folders) or (
+                item.name.endswith((".pyc", ".pyo")) and path not in tracked
+            ):
+                take_away(Path(item.path))
 
 
 def make_private_git(git: Path) -> None:

@@ -25,6 +25,7 @@ from runner.git.objects import EXECUTABLE, LINK, SUBMODULE, Entry, ObjectStore
 from runner.git.private_git import PrivateGit
 
 MOST_BYTES = 256 << 20
+MOST_UNLISTED = 64 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,7 @@ class WorkTree:
         self.known: dict[str, Known] = {}
         self.submodules: set[str] = set()
         self._commit = ""
+        self._telling = False
         self._private = PrivateGit(root / ".git", store.objects)
 
     def fill(self, tree: str, commit: str) -> None:
@@ -56,6 +58,7 @@ class WorkTree:
             self.known, self.submodules = {}, set()
             self._private = PrivateGit(self.root / ".git", self.store.objects)
             self.root.mkdir(parents=True, mode=0o700)
+            self._telling = changed.stamps_tell(self.root)
             for path, entry in self.store.walk(tree):
                 self._place(path, entry)
             self.point_to(commit)
@@ -84,11 +87,12 @@ class WorkTree:
         self._commit = commit
 
     def index(self) -> None:
-        """Make the private `.git` anew, whatever a command before left there."""
+        """Make the private `.git` anew, and remove what would run in place of reviewed code."""
         try:
             self._private.renew(self._commit)
+            leftovers.remove_compiled(self.root, self.known)
         except OSError as error:
-            raise FileAccessError(f"making {self.root / '.git'}: {error.strerror}") from error
+            raise FileAccessError(f"preparing {self.root}: {error.strerror}") from error
 
     def check_protected(self) -> None:
         """Put all back and raise WorkspaceSecurityError where `.git` or plans/ were changed.
@@ -116,7 +120,7 @@ class WorkTree:
             if top.is_symlink() or not top.is_dir():
                 return PLANS_FOLDER if known or os.path.lexists(top) else None
             there = set(leftovers.files_below(self.root, PLANS_FOLDER))
-            newest = changed.newest_look(self.known)
+            newest = changed.newest_look(self.known, telling=self._telling)
             for path in sorted(known & there):
                 stamp = Stamp.of(self.root / path)
                 if not self.known[path].looks_like(stamp, newest) and any(self._compare(path)):
@@ -189,6 +193,7 @@ class WorkTree:
             root=self.root,
             known=self.known,
             submodules=frozenset(self.submodules),
+            telling=self._telling,
             rules=rules,
         )
         suspects = search.suspects(listed)
@@ -203,14 +208,22 @@ class WorkTree:
     def _check_sizes(
         self, suspects: Mapping[str, Stamp | None], listed: Sequence[str], most: int
     ) -> None:
-        """Refuse before anything is read; what is not listed is not recorded, however large."""
-        size = 0
+        """Refuse before anything is read: a sparse file costs a command nothing, and us hours.
+
+        What is not listed is refused anyway, by its name where it can be read in good time.
+        """
+        size = unlisted = 0
         for path, stamp in suspects.items():
             known = self.known.get(path)
             if stamp is None or (known is not None and known.stamp.size == stamp.size):
                 continue  # gone, or perhaps unchanged and no larger than the tree's own
             if any(globs.matches(glob, path) for glob in listed):
                 size += stamp.size
+            else:
+                unlisted += stamp.size
+            if unlisted > MOST_UNLISTED:
+                reason = f"and others that `writes` does not list have over {MOST_UNLISTED} bytes"
+                raise WorkspaceSecurityError(path, reason, reason_code="too_large")
             if size > most:
                 reason = f"brings the changes to {size} bytes, of which {most} are allowed"
                 raise WorkspaceSecurityError(path, reason, reason_code="too_large")

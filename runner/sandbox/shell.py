@@ -21,7 +21,7 @@ _MAX_BYTES = (1 << 17) - 1
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 # -p keeps BASH_ENV for the second shell; the mark tells a started command from a failed set-up.
 # Where the runner is gone by then, making the mark ends the first shell.
-_PREAMBLE = 'printf . >&{mark}; exec {mark}>&-; exec bash --noprofile --norc -c "$1"'
+_PREAMBLE = 'printf . >&{mark}; exec {mark}>&-; exec /usr/bin/bash --noprofile --norc -c "$1"'
 
 
 def check_command(command: Command, room: Room) -> None:
@@ -50,7 +50,7 @@ def argv(command: Command, *, mark: int, own_users: bool) -> list[str]:
     """`mark` is the descriptor that gets one byte before the command starts."""
     preamble = _PREAMBLE.format(mark=mark)
     limited = _prlimit(command.limits, own_users=own_users)
-    return [*limited, "--", "bash", "-p", "-c", preamble, "bash", command.script]
+    return [*limited, "--", "/usr/bin/bash", "-p", "-c", preamble, "bash", command.script]
 
 
 def environment(command: Command, room: Room, *, home: str, tmp: str) -> dict[str, str]:
@@ -111,7 +111,7 @@ def _prlimit(limits: Limits, *, own_users: bool) -> list[str]:
     """Outside its own user namespace a count of processes would take in the person's others."""
     processes = [f"--nproc={limits.processes}"] if own_users else []
     return [
-        "prlimit",
+        "/usr/bin/prlimit",
         *processes,
         f"--data={limits.memory_bytes}",
         f"--fsize={limits.file_bytes}",

@@ -93,12 +93,20 @@ class Performer:
                 ask=lambda prompt: questions.answer(self.models, prompt, progress),
             )
             output = self._guarded(lambda: step_type.execute(context, _typed(step_type, self.step)))
+        if self.step.input.get("secrets"):
+            self._forget()
         return Performed(
             output=replace(output, calls=self.models.recorded()),
             entries=self.changing.entries,
             transcripts=self.models.transcripts,
             halted=self.halted if self.halted and self.models.remembered else None,
         )
+
+    def _forget(self) -> None:
+        """What a command that had secrets left in ignored files must not reach the next one."""
+        self.tree.restore()
+        for path, entry in self.changing.entries.items():
+            self.tree.write(path, entry)
 
     def _guarded(self, execute: Callable[[], Output]) -> Output:
         """A failed step ends this call, and the next one starts from a fresh work tree."""

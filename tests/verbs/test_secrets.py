@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 from plugin import installed
-from team import READ, Result, Team, command
+from team import Result, Team, command
 
 from runner.core import documents
 from runner.steps import registry
@@ -126,15 +126,16 @@ def test_E04_without_the_policys_word_the_search_finds_it(team: Team) -> None:
     assert {place for place, _ in leaks(team, done)} >= {"objects", "log job --full --json", "run"}
 
 
-def test_E04_a_later_step_without_secrets_shows_nothing_either(listed: Team) -> None:
-    """What one command left in an ignored file is redacted when another one prints it."""
-    keep = 'mkdir cache && printf %s "$DEPLOY_TO" | base64 -w 9 > cache/kept'
-    first = command(keep, name="keep", more=GIVEN)
-    second = command("base64 -d cache/kept; cat cache/kept", name="print")
-    third = READ.replace("utils.py", "cache/kept")
-    done = run(listed, first + second + third)
-    assert done.code == 0, done.text
-    assert listed.cli("ada", "log", "job", "--full").out.count(MARK) == 3
+def test_E04_a_later_step_without_secrets_finds_none(listed: Team) -> None:
+    """What a command with secrets left in ignored files is gone before the next one; work stays."""
+    keep = 'mkdir cache && printf %s "$DEPLOY_TO" | base64 -w 9 > cache/kept; echo 1 > made'
+    first = command(keep, name="keep", more=GIVEN + "writes: [made]\n")
+    second = command("cat made; ls cache", name="print")
+    done = run(listed, first + second)
+    assert done.code == 5, done.text
+    shown = listed.cli("ada", "log", "job", "--full").out
+    assert "| 1\n" in shown
+    assert "cannot access 'cache'" in shown
     assert leaks(listed, done) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import tempfile
 from pathlib import Path
@@ -43,12 +44,21 @@ def _bubblewrap_or_landlock(program: str) -> Backend:
     except SandboxUnavailable as error:
         better = error
     try:
-        backend = Landlock()
+        backend = _landlock()
         _check(backend)
     except SandboxUnavailable as error:
         message = f"{better.message}; {error.message}"
         raise SandboxUnavailable(message, hint=better.hint or error.hint) from error
     return backend
+
+
+def _landlock() -> Backend:
+    """Not for root: Landlock does not ask who changes modes, so a command could open any file."""
+    if os.geteuid() == 0:
+        raise SandboxUnavailable(
+            "confining a command: Landlock does not hold root", hint="run it as an ordinary user"
+        )
+    return Landlock()
 
 
 def _check(backend: Backend) -> None:

@@ -103,7 +103,10 @@ def _survey(folder: Path) -> tuple[list[Rule], bool]:
     found: list[Rule] = []
     whole = True
     for entry in entries:
-        mode = entry.stat(follow_symlinks=False).st_mode
+        try:
+            mode = entry.stat(follow_symlinks=False).st_mode
+        except FileNotFoundError:
+            continue  # gone meanwhile
         if stat.S_ISDIR(mode):
             parts, is_open = _survey(Path(entry.path)) if mode & 0o005 == 0o005 else ([], False)
             found += [Rule(path=Path(entry.path), access=READ)] if is_open else parts

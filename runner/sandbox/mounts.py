@@ -29,6 +29,11 @@ _SYSTEM = shlex.split(
 # For a command of root /proc/sys would be the machine's own (core_pattern runs a program as
 # root outside), and /dev would hold files without a limit.
 _SEALED = ("--remount-ro", "/proc", "--remount-ro", "/dev")
+# Where others than the machine's own packages put files, some of them private. There may be
+# very many: only the first levels are looked at.
+_LARGE = ("/opt", "/usr/local")
+_LEVELS = 3
+_EVERY_LEVEL = 1000
 _ROOT_LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _SYSTEM_FOLDERS = (
     *("/usr", "/etc", "/opt", "/proc", "/dev", "/sys", "/run", "/boot", "/var", HOME),
@@ -51,6 +56,8 @@ def bwrap_options(room: Room, *, working_dir: str, env: dict[str, str]) -> list[
         *_SYSTEM,
         *_SEALED,
         *_hidden(Path("/etc")),
+        *(part for place in _LARGE for part in _hidden(Path(place), levels=_LEVELS)),
+        *_closed(room),
         *("--bind", str(room.workspace), inside),
         *_read_only(room),
         *_objects(room),
@@ -114,7 +121,13 @@ def _root_links() -> list[str]:
     return [part for name in links for part in ("--symlink", f"usr/{name}", f"/{name}")]
 
 
-def _hidden(folder: Path) -> list[str]:
+def _closed(room: Room) -> list[str]:
+    """Folders of git's own that lie where everything else is shown."""
+    shown = [each for each in room.closed if any(map(each.is_relative_to, tools.SHOWN))]
+    return [part for each in shown if each.is_dir() for part in _empty_folder(str(each))]
+
+
+def _hidden(folder: Path, *, levels: int = _EVERY_LEVEL) -> list[str]:
     """Covers what others may not read: as root, or as its owner, a command could."""
     options: list[str] = []
     try:
@@ -122,10 +135,14 @@ def _hidden(folder: Path) -> list[str]:
     except OSError:
         return options
     for entry in entries:
-        mode = entry.stat(follow_symlinks=False).st_mode
+        try:
+            mode = entry.stat(follow_symlinks=False).st_mode
+        except FileNotFoundError:
+            continue  # gone meanwhile
         if stat.S_ISDIR(mode):
             is_open = mode & 0o005 == 0o005
-            options += _hidden(Path(entry.path)) if is_open else _empty_folder(entry.path)
+            deeper = _hidden(Path(entry.path), levels=levels - 1) if levels > 1 else []
+            options += deeper if is_open else _empty_folder(entry.path)
         elif not stat.S_ISLNK(mode) and not mode & stat.S_IROTH:
             options += ["--ro-bind", "/dev/null", entry.path]
     return options

@@ -123,7 +123,10 @@ _OWN_PROCESS_ONLY: dict[str, tuple[int, int, int]] = {
     "sched_setattr": (314, 274, 0),
     "migrate_pages": (256, 238, 0),
     "move_pages": (279, 239, 0),
-    "setpriority": (141, 140, 1),
+}
+# The same, behind a number that has to say that a process is meant, not all of a user.
+_OWN_PRIORITY_ONLY: dict[str, tuple[int, int, int]] = {
+    "setpriority": (141, 140, 0),
     "ioprio_set": (251, 30, 1),
 }
 _STREAM, _SEQPACKET, _SOCKET_KIND = 1, 5, 0xF
@@ -223,9 +226,14 @@ def _shared_checks(machine: _Machine) -> list[bytes]:
         _on_call(call[machine.column], _allow_own_process(call[2]))
         for call in _OWN_PROCESS_ONLY.values()
     ]
+    priorities = [
+        _on_call(call[machine.column], _allow_own_priority(call[2]))
+        for call in _OWN_PRIORITY_ONLY.values()
+    ]
     return [
         *_all_denied(machine, _DENIED_IF_SHARED),
         *own,
+        *priorities,
         _on_call(machine.socketpair, _allow_connected_pair()),
     ]
 
@@ -292,6 +300,11 @@ def _allow_if(*families: int) -> bytes:
 
 def _allow_own_process(argument: int) -> bytes:
     return _low_word(argument) + _op(_IF_EQUAL, 0, otherwise=1) + _answer(_ALLOW) + _denied()
+
+
+def _allow_own_priority(process: int) -> bytes:
+    of_process = _op(_IF_EQUAL, process, then=1) + _denied()
+    return _low_word(0) + of_process + _allow_own_process(1)
 
 
 def _allow_connected_pair() -> bytes:

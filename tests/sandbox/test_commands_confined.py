@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -562,3 +563,22 @@ def as_nobody(folder: Path) -> None:
 def test_bubblewrap_can_be_used_again(confined: Backend) -> None:
     """A backend keeps nothing between commands but its name."""
     assert Bubblewrap().name == confined.name
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can put a file there")
+def test_D03_private_files_among_programs(confined: Backend, room: Room) -> None:
+    """What others may not read in /opt is hidden, and so are git's own folders there."""
+    with tempfile.TemporaryDirectory(dir="/opt") as folder:
+        place = Path(folder)
+        place.chmod(0o755)
+        (place / "credentials").write_text("PRIVATE-1")
+        (place / "credentials").chmod(0o600)
+        (place / "project.git").mkdir()
+        (place / "project.git/config").write_text("PRIVATE-2")
+        (place / "program").write_text("open")
+        (place / "program").chmod(0o644)
+        script = f"cat {place}/credentials {place}/project.git/config {place}/program"
+        inside = replace(room, closed=(place / "project.git",))
+        output = bound(confined, inside)(script).output.decode()
+    assert "open" in output
+    assert "PRIVATE" not in output

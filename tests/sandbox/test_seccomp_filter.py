@@ -148,7 +148,7 @@ def test_D04_no_sockets_without_a_network_of_ones_own(machine: str) -> None:
 
 @pytest.mark.parametrize(
     "pair,place",
-    [((302, 261), 0), ((203, 122), 0), ((144, 119), 0), ((141, 140), 1), ((251, 30), 1)],
+    [((302, 261), 0), ((203, 122), 0), ((144, 119), 0), ((141, 140), 1)],
 )
 def test_D06_other_processes_by_number(machine: str, pair: tuple[int, int], place: int) -> None:
     """Calls that name a process may name the caller alone where others could be meant."""
@@ -157,6 +157,15 @@ def test_D06_other_processes_by_number(machine: str, pair: tuple[int, int], plac
     other[place] = 1234
     assert shared(machine, pair, *other) == REFUSE
     assert decide(machine, number(pair, machine), *other) == ALLOW
+
+
+@pytest.mark.parametrize("pair,process", [((141, 140), 0), ((251, 30), 1)])
+def test_D06_priority_of_a_whole_user(machine: str, pair: tuple[int, int], process: int) -> None:
+    """A number of 0 means the caller where a process is meant, and all of a user elsewhere."""
+    assert shared(machine, pair, process, 0, 19) == ALLOW
+    assert shared(machine, pair, process, 1234, 19) == REFUSE
+    for group_or_user in (process + 1, process + 2):
+        assert shared(machine, pair, group_or_user, 0, 19) == REFUSE
 
 
 @pytest.mark.parametrize("pair", [(29, 194), (64, 190), (68, 186), (240, 180), (93, 55), (190, 7)])

@@ -89,9 +89,14 @@ def import_(*, file: Path, replace: bool, as_json: bool) -> None:
 
 @click.command()
 @click.option("--sandbox", is_flag=True, help="Try to break out of the sandbox; takes seconds.")
+@click.option(
+    "--apparmor-profile",
+    is_flag=True,
+    help="Print the AppArmor profile that lets bwrap confine on Ubuntu; look at nothing.",
+)
 @options.as_json
 @click.pass_context
-def doctor(ctx: click.Context, *, sandbox: bool, as_json: bool) -> None:
+def doctor(ctx: click.Context, *, sandbox: bool, apparmor_profile: bool, as_json: bool) -> None:
     """Look whether all that planlock needs is there; exit 1 if something is not.
 
     Works outside of a repository too. With --sandbox it attacks what would confine commands
@@ -100,6 +105,11 @@ def doctor(ctx: click.Context, *, sandbox: bool, as_json: bool) -> None:
     from runner.cli import modelling_sandbox
     from runner.verbs import doctor as verb
 
+    if apparmor_profile:
+        if sandbox or as_json:
+            raise click.UsageError("--apparmor-profile goes with no other option")
+        click.echo(verb.apparmor_profile(), nl=False)
+        return
     if sandbox:
         ctx.exit(0 if modelling_sandbox.tried(as_json=as_json) else FAILED)
     with options.project() as project:

@@ -13,7 +13,17 @@ from runner.core.text import visible
 if TYPE_CHECKING:
     from runner.verbs.doctor_sandbox import Report, Trial
 
-_OPEN = "open: weaker than the others by design; see docs/sandbox.md"
+_LEGEND = {
+    "open": "open: this backend does not promise to hold it; see docs/sandbox.md",
+    "refused": "refused: this backend does not start such a command",
+}
+_COLORS = {
+    "held": "green",
+    "open": "yellow",
+    "refused": "green",
+    "not tried": "red",
+    "GOT OUT": "red",
+}
 _COLUMN = 10
 
 
@@ -62,22 +72,26 @@ def _table(trials: list[Trial]) -> Iterator[str]:
 
 
 def _cell(trial: Trial, number: int) -> str:
+    word = _word(trial, number)
+    styled = click.style(word, fg=_COLORS[word], bold=_COLORS[word] == "red")
+    return styled + " " * (_COLUMN - len(word))
+
+
+def _word(trial: Trial, number: int) -> str:
     result = trial.results[number]
-    failed = result.name in trial.unheld
-    word, color = {
-        (True, False): ("held", "green"),
-        (False, True): ("GOT OUT", "red"),
-        (None, True): ("not tried", "red"),
-        (False, False): ("open", "yellow"),
-    }.get((result.held, failed), ("-", "white"))
-    return click.style(word, fg=color, bold=failed) + " " * (_COLUMN - len(word))
+    if result.name in trial.unheld:
+        return "not tried" if result.held is None else "GOT OUT"
+    return {True: "held", False: "open", None: "refused"}[result.held]
 
 
 def _details(trials: list[Trial]) -> Iterator[str]:
-    results = [(trial, each) for trial in trials for each in trial.results]
-    if any(each.held is False and each.name not in trial.unheld for trial, each in results):
-        yield f"\n{render.dim(_OPEN)}"
-    for trial, each in results:
-        if each.name in trial.unheld:
-            where = f"{each.id} {each.name}, {trial.kind}"
-            yield render.wrapped(f"{where}: {visible(each.detail)}", first=0, rest=4)
+    words = {_word(trial, number) for trial in trials for number in range(len(trial.results))}
+    legend = [text for word, text in _LEGEND.items() if word in words]
+    if legend:
+        yield ""
+        yield from map(render.dim, legend)
+    for trial in trials:
+        for each in trial.results:
+            if each.name in trial.unheld:
+                where = f"{each.id} {each.name}, {trial.kind}"
+                yield render.wrapped(f"{where}: {visible(each.detail)}", first=0, rest=4)

@@ -7,10 +7,9 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
-from pathlib import Path
 
 from runner.core.errors import SandboxUnavailable
-from runner.sandbox import mounts, seccomp, shell
+from runner.sandbox import bubblewrap_profile, mounts, seccomp, shell
 from runner.sandbox.bubblewrap_gate import Gate
 from runner.sandbox.cgroups import Group
 from runner.sandbox.contract import Command, Outcome, Room
@@ -154,11 +153,9 @@ def _version(program: str) -> str:
 
 
 def _not_confined(cause: str) -> SandboxUnavailable:
-    restricted = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
-    hint = ""
-    if restricted.exists() and restricted.read_text(encoding="ascii").strip() == "1":
-        hint = "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
-    return SandboxUnavailable(f"confining a command: {cause or 'bwrap was ended'}", hint=hint)
+    return SandboxUnavailable(
+        f"confining a command: {cause or 'bwrap was ended'}", hint=bubblewrap_profile.hint()
+    )
 
 
 def _joined(options: list[str]) -> bytes:

@@ -17,6 +17,7 @@ from runner.core.errors import (
 from runner.git import command
 from runner.git.signing import SSH_KEYGEN
 from runner.project import Project
+from runner.sandbox import bubblewrap_profile
 from runner.sandbox.commands import find_backend
 from runner.verbs import models, whoami
 from runner.verbs.models import Listing
@@ -56,6 +57,11 @@ class Diagnosis:
 def doctor(project: Project) -> Diagnosis:
     """Look at everything; what is broken is a check that failed, never an error."""
     return Diagnosis(checks=(*_tools(project), *_repository(project), *_models(project)))
+
+
+def apparmor_profile() -> str:
+    """Write what lets bwrap confine where AppArmor keeps user namespaces from most programs."""
+    return bubblewrap_profile.profile()
 
 
 def _tried(name: str, look: Callable[[], str], *, otherwise: Status = "fail") -> Check:

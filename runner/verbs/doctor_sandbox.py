@@ -14,8 +14,16 @@ from runner.sandbox.landlock import Landlock
 from runner.sandbox.selftest import Result
 from runner.sandbox.selftest_attacks import ATTACKS
 
-SET_UP = ".github/actions/sandbox/set-up.sh   (in planlock's repository)"
-UPDATE = "sudo apt-get install --only-upgrade bubblewrap; let no plan with commands run here before"
+# Where nothing else is known, a container's own confinement keeps namespaces from bwrap.
+ALLOW = (
+    "docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined"
+    " --security-opt systempaths=unconfined …   (in a container)"
+)
+_FIRST = "let no plan with commands run here before"
+UPDATES = {
+    "bubblewrap": f"sudo apt-get install --only-upgrade bubblewrap; {_FIRST}",
+    "landlock": f"update the kernel, or sudo apt-get install bubblewrap; {_FIRST}",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,5 +119,5 @@ def _message(chosen: Trial) -> str:
 
 def _fix(chosen: Trial) -> str:
     if not chosen.backend:
-        return chosen.fix or SET_UP
-    return UPDATE if chosen.unheld else ""
+        return chosen.fix or ALLOW
+    return UPDATES[chosen.kind] if chosen.unheld else ""

@@ -6,10 +6,12 @@ import json
 
 import click
 import pytest
+from sandbox_run import require_landlock
 from team import Team
 
 from runner.cli import modelling_sandbox
 from runner.core.errors import SandboxUnavailable
+from runner.sandbox import bubblewrap_profile, selftest
 from runner.sandbox.contract import Backend
 from runner.sandbox.selftest import Result
 from runner.sandbox.selftest_attacks import ATTACKS
@@ -80,6 +82,42 @@ def test_what_got_out_is_said_with_its_traces() -> None:
     assert text.startswith("fail  bubblewrap 1 did not hold kill\n")
     assert "D06   end another process  GOT OUT" in text
     assert "D06 kill, bubblewrap: ended" in text
+
+
+def test_D05_what_is_not_started_is_called_refused() -> None:
+    """A backend that starts no step with hosts has refused the attack, and the legend says so."""
+    landlock = require_landlock()
+    attacks = [each for each in ATTACKS if each.case in {"D02", "D05"}]
+    results = selftest.run(landlock, attacks)
+    report = doctor_sandbox.judged(
+        "landlock", [Trial(kind="landlock", backend=landlock.name, results=results)]
+    )
+    rows = [click.unstyle(line) for line in modelling_sandbox.lines(report)]
+    words = {row[:4].strip(): row.split()[-1] for row in rows if row[:3] in {"D02", "D05"}}
+    assert words == {"D02": "open", "D05": "refused"}
+    assert "refused: this backend does not start such a command" in rows
+    assert "open: this backend does not promise to hold it; see docs/sandbox.md" in rows
+
+
+@pytest.mark.parametrize("kind", ["bubblewrap", "landlock"])
+def test_the_fix_is_for_the_backend_that_was_chosen(kind: str) -> None:
+    """A newer bubblewrap mends nothing of Landlock's: there it is the kernel, or bubblewrap."""
+    fix = doctor_sandbox.judged("landlock", [trial(kind, "out")]).fix
+    assert ("--only-upgrade bubblewrap" in fix) is (kind == "bubblewrap")
+    assert ("update the kernel, or sudo apt-get install bubblewrap" in fix) is (kind == "landlock")
+
+
+@pytest.mark.usefixtures("confined")
+def test_the_profile_is_printed_as_it_is_loaded(team: Team) -> None:
+    """`planlock doctor --apparmor-profile` prints the profile of the bwrap that is found alone."""
+    done = team.cli("ada", "doctor", "--apparmor-profile")
+    assert (done.code, done.out) == (0, bubblewrap_profile.profile())
+
+
+def test_the_profile_goes_with_nothing_else(team: Team) -> None:
+    """A profile among checks or as JSON would be no file for AppArmor."""
+    for other in ("--sandbox", "--json"):
+        assert team.cli("ada", "doctor", "--apparmor-profile", other).code == 2
 
 
 def test_D11_no_backend_at_all() -> None:

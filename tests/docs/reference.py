@@ -17,6 +17,8 @@ from runner.cli import main as cli
 from runner.core.documents import dump
 from runner.core.errors import PlanlockError
 from runner.core.risks import MEANINGS
+from runner.sandbox.bubblewrap import Bubblewrap
+from runner.sandbox.landlock import Landlock
 from runner.sandbox.selftest import Attack, Kind
 from runner.sandbox.selftest_attacks import ATTACKS
 from runner.settings import SETTINGS
@@ -285,7 +287,16 @@ def attacks() -> str:
 
 
 def _word(attack: Attack, kind: Kind) -> str:
-    return "held" if kind in attack.held_by else "open"
+    """As `planlock doctor --sandbox` says it."""
+    if kind in attack.held_by:
+        return "held"
+    return "refused" if attack.network and not _HAS_PROXY[kind] else "open"
+
+
+_HAS_PROXY: Mapping[Kind, bool] = {
+    "bubblewrap": Bubblewrap.has_proxy,
+    "landlock": Landlock.has_proxy,
+}
 
 
 _WITHOUT = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import click
@@ -126,6 +127,24 @@ def test_every_attack_case_with_a_test_has_a_title() -> None:
         found |= set(re.findall(r"def test_([A-F][0-9]{2})_", path.read_text(encoding="utf-8")))
     assert found
     assert found <= set(CASES)
+
+
+def test_cases_of_both_kinds_of_users_are_those_of_the_page() -> None:
+    """`.ci/as-other-user` runs every file that docs/sandbox-attacks.md names, and the sandbox's."""
+    listed = subprocess.run(
+        [ROOT / ".ci/as-other-user", "--list"], capture_output=True, check=True, text=True
+    )
+    named = set(re.findall(r"\]\(\.\./(tests/[\w/]+\.py)\)", text("sandbox-attacks.md")))
+    sandbox = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("tests/sandbox/test_*.py")}
+    assert named
+    assert set(listed.stdout.split()) == named | sandbox
+
+
+def test_an_attack_that_finds_no_command_is_called_refused() -> None:
+    """The table says `refused` where a backend starts no step with hosts, and nowhere else."""
+    rows = [line.split(" | ") for line in reference.attacks().splitlines()[2:]]
+    assert [row[3] for row in rows if row[0] == "| D05"] == ["refused", "refused"]
+    assert "refused" not in {cell for row in rows if row[0] != "| D05" for cell in row}
 
 
 def test_the_scan_finds_codes_in_each_of_their_forms(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ EDITS = [
     "rm -rf {0}",
     "mkdir -p {0}",
     "chmod +x {0}",
-    "chmod -x {0}",
+    "[ -d {0} ] || chmod -x {0}",  # a folder would be closed to git, but not to root's
     "ln -sfn {1} {0}",
     "ln -f {1} {0}",
     "mv -T {0} {1}",

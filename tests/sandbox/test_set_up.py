@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from runner.sandbox import bubblewrap_profile
+
 ROOT = Path(__file__).parents[2]
 ACTION = ROOT / ".github/actions/sandbox"
 SCRIPT = ACTION / "set-up.sh"
@@ -83,16 +85,72 @@ def test_D11_set_up_that_does_not_help(programs: Path) -> None:
     )
 
 
-def test_the_profile_allows_one_program_one_thing() -> None:
-    """The AppArmor profile is for bwrap alone, and names user namespaces alone."""
-    lines = [line for line in set_up("--print-profile").stdout.splitlines() if line[:1] != "#"]
-    assert [line for line in lines if line] == [
-        "abi <abi/4.0>,",
-        "include <tunables/global>",
-        "profile planlock-bwrap /usr/bin/bwrap flags=(unconfined) {",
-        "  userns,",
-        "}",
-    ]
+@pytest.fixture
+def restricted(programs: Path) -> Path:
+    """Programs of an Ubuntu that keeps user namespaces from a bwrap; `lifted` says what was done."""
+    lifted = programs / "lifted"
+    fake(programs, "cat", f'[ "$1" = {RESTRICTION} ] && echo 1 || {shutil.which("cat")} "$@"')
+    fake(programs, "bwrap", f"[ -e {lifted} ] && exit; echo setting up uid map: denied; exit 1")
+    fake(programs, "setpriv", 'shift 3; "$@"')
+    fake(programs, "tee", f'while read -r line; do echo "$1: $line" >> {lifted}.file; done')
+    fake(programs, "sysctl", f'echo "$*" > {lifted}')
+    return lifted
+
+
+def test_D11_the_restriction_is_not_lifted_unasked(programs: Path, restricted: Path) -> None:
+    """Where the profile does not help, all other programs stay restricted; both ways are told."""
+    done = set_up(path=str(programs))
+    assert done.returncode == 1
+    assert not restricted.exists()
+    assert not restricted.with_suffix(".file").exists()
+    assert "bwrap still does not confine: setting up uid map: denied\n" in done.stderr
+    assert bubblewrap_profile.HINT in done.stderr
+    assert done.stderr.endswith("set-up.sh --lift-restriction\n")
+
+
+def test_the_restriction_is_lifted_on_demand(programs: Path, restricted: Path) -> None:
+    """Whoever asks for the wide way gets it, for good, and is told so."""
+    done = set_up("--lift-restriction", path=str(programs))
+    assert (done.returncode, done.stderr) == (0, "")
+    file = "/etc/sysctl.d/60-planlock-userns.conf"
+    assert f"allowing all programs to make user namespaces: {file}\n" in done.stdout
+    assert restricted.read_text() == f"--quiet --load {file}\n"
+    assert restricted.with_suffix(".file").read_text() == (
+        f"{file}: kernel.apparmor_restrict_unprivileged_userns = 0\n"
+    )
+
+
+def test_set_up_and_planlock_write_one_profile(programs: Path) -> None:
+    """The script prints byte for byte what `planlock doctor --apparmor-profile` prints."""
+    fake(programs, "bwrap-0.9", "exit 1")
+    (programs / "bwrap").symlink_to("bwrap-0.9")
+    fake(programs, "readlink", f'exec {shutil.which("readlink")} "$@"')
+    done = set_up("--print-profile", path=str(programs))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "/bwrap-0.9 flags=" in done.stdout
+    assert done.stdout == bubblewrap_profile.profile(str(programs / "bwrap"))
+
+
+def test_the_page_tells_the_same() -> None:
+    """docs/sandbox.md has the command that a refusal names."""
+    assert bubblewrap_profile.HINT in (ROOT / "docs/sandbox.md").read_text(encoding="utf-8")
+
+
+def test_the_container_keeps_its_checkout(programs: Path) -> None:
+    """Tests in a container run as its root on a copy, with no more rights than it needs."""
+    fake(programs, "docker", 'printf "%s\n" "$@"')
+    fake(programs, "dirname", f'exec {shutil.which("dirname")} "$@"')
+    done = subprocess.run(
+        ["/bin/bash", ROOT / ".ci/in-container", "debian:12"],
+        capture_output=True,
+        check=True,
+        env={"PATH": str(programs)},
+        text=True,
+    )
+    assert f"{ROOT}:/source:ro\n" in done.stdout
+    assert "debian:12\nbash\n-c\n" in done.stdout
+    assert done.stdout.rstrip().endswith("/checkout/.ci/run")
+    assert not re.search("privileged|cap-add", done.stdout)
 
 
 def test_the_workflow_may_only_read() -> None:

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Lets planlock confine commands here: installs bubblewrap, and on an Ubuntu that keeps user
-# namespaces from ordinary programs (24.04, hosted runners) an AppArmor profile that allows them.
-# Needs root or sudo. A second run changes nothing.
+# namespaces from ordinary programs (24.04, hosted runners) an AppArmor profile that allows them to
+# bwrap alone. Needs root or sudo. A second run changes nothing.
+#   --print-profile      only print that profile
+#   --lift-restriction   where the profile does not help, let all programs make user namespaces
 set -euo pipefail
 
 restriction=/proc/sys/kernel/apparmor_restrict_unprivileged_userns
@@ -18,13 +20,18 @@ as_root() {
   fi
 }
 
+# AppArmor knows a program by the file that is run, not by links to it.
 profile_text() {
-  cat <<'PROFILE'
+  local found path
+  found=$(command -v bwrap) || die "bwrap is missing: apt-get install bubblewrap"
+  path=$(readlink -f "$found")
+  [[ $path =~ ^/[A-Za-z0-9/._+-]+$ ]] || die "$path would not be read as one path"
+  cat <<PROFILE
 # bubblewrap makes a user namespace, in which it takes rights away from what it starts.
 abi <abi/4.0>,
 include <tunables/global>
 
-profile planlock-bwrap /usr/bin/bwrap flags=(unconfined) {
+profile planlock-bwrap $path flags=(unconfined) {
   userns,
 }
 PROFILE
@@ -57,7 +64,10 @@ install_bubblewrap() {
 load_profile() {
   command -v apparmor_parser >/dev/null && [ -e /etc/apparmor.d/abi/4.0 ] || return 1
   say "allowing bwrap to make user namespaces: $profile"
-  profile_text | as_root tee "$profile" >/dev/null
+  local text
+  # Where a caller asks for the outcome, bash goes on after a failure.
+  text=$(profile_text) || exit 1
+  as_root tee "$profile" >/dev/null <<<"$text" || return 1
   as_root apparmor_parser --replace "$profile"
 }
 
@@ -68,15 +78,25 @@ lift_restriction() {
 }
 
 main() {
-  if [ "${1:-}" = --print-profile ]; then profile_text; return; fi
-  [ "$#" = 0 ] || die "takes no arguments but --print-profile"
+  local wide=
+  case "$*" in
+    --print-profile) profile_text; return ;;
+    --lift-restriction) wide=yes ;;
+    "") ;;
+    *) die "takes --print-profile, --lift-restriction or nothing" ;;
+  esac
   [ "$(uname -s)" = Linux ] || die "commands are confined on Linux only"
   install_bubblewrap
   if cause=$(confines); then say "bwrap confines: nothing else to do"; return; fi
   restricted || die "bwrap does not confine here: $cause"
   load_profile || say "no AppArmor profile can be loaded here"
-  confines >/dev/null || lift_restriction
-  cause=$(confines) || die "bwrap still does not confine: $cause"
+  if ! cause=$(confines); then
+    [ -n "$wide" ] || die "bwrap still does not confine: $cause
+  by hand: planlock doctor --apparmor-profile | sudo tee $profile && sudo apparmor_parser --replace $profile
+  or, for all programs of this machine: ${BASH_SOURCE[0]} --lift-restriction"
+    lift_restriction
+    cause=$(confines) || die "bwrap still does not confine: $cause"
+  fi
   say "bwrap confines"
 }
 

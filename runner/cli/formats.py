@@ -6,16 +6,19 @@ Labels are words of ours. Every other text is untrusted, and no renderer writes 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from runner.cli import plan_text
+from runner.core.inert import terminal
 
 if TYPE_CHECKING:
     from runner.verbs.log import Entry, RunStory
     from runner.verbs.show import PlanView, StepView
 
 LOOK_TWICE = "look twice"
+# No file of a plan or run holds more: pages and logs are whole.
+WHOLE = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,26 @@ class Document:
     parts: tuple[Part, ...]
     sections: tuple[Section, ...]
     last: tuple[Part, ...] = ()
+
+
+def cut(document: Document, whole: str) -> Document:
+    """The document, to be read in part: it says so, and offers nobody to approve it."""
+    told = f"this rendering is cut: read all of it with {whole}"
+    return replace(document, parts=(_facts([(LOOK_TWICE, told)]), *document.parts), last=())
+
+
+def longest(document: Document) -> int:
+    """The length of the longest text, as it is shown."""
+    parts = [*document.parts, *(part for each in document.sections for part in each.parts)]
+    sizes = (len(terminal(text, limit=WHOLE)) for part in parts for text in _texts(part))
+    return max(sizes, default=0)
+
+
+def _texts(part: Part) -> Iterator[str]:
+    if isinstance(part, Block):
+        yield part.text
+    elif isinstance(part, Facts):
+        yield from (text for _, text in part.rows)
 
 
 def plan(view: PlanView) -> Document:
@@ -168,7 +191,7 @@ def entry_facts(entry: Entry) -> list[tuple[str, str]]:
         ("because", "; ".join(entry.reasons)),
         ("changed", ", ".join(entry.changes)),
         ("sandbox", entry.sandbox),
-        *(("contacted", text) for text in entry.contacts),
+        *(("asked for", text) for text in entry.contacts),
         ("exit code", "" if entry.exit_code is None else str(entry.exit_code)),
         ("cost", f"{entry.cost_usd} USD" if entry.cost_usd else ""),
         ("error", entry.error),

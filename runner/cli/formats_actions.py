@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import click
 
 from runner.cli import streams
-from runner.cli.formats import LOOK_TWICE, Block, Document, Facts, Part
+from runner.cli.formats import LOOK_TWICE, WHOLE, Block, Document, Facts, Part
 from runner.core.inert import actions_data, actions_log, one_line
 
 WIDEST_CELL = 80
@@ -34,7 +34,7 @@ def _annotate(parts: tuple[Part, ...]) -> None:
 
 def _write(parts: tuple[Part, ...]) -> None:
     for part in parts:
-        click.echo(actions_log("\n".join(_lines(part))))
+        click.echo(actions_log("\n".join(_lines(part)), limit=WHOLE))
 
 
 def _title(words: tuple[str, ...]) -> str:
@@ -43,7 +43,7 @@ def _title(words: tuple[str, ...]) -> str:
 
 def _lines(part: Part) -> Iterator[str]:
     if isinstance(part, Facts):
-        yield from (f"{label}: {one_line(text)}" for label, text in part.rows)
+        yield from (f"{label}: {one_line(text, limit=WHOLE)}" for label, text in part.rows)
     elif isinstance(part, Block):
         yield f"{part.label}:"
         yield from (f"  {line}" for line in part.text.split("\n"))

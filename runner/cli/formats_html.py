@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from runner.cli.formats import LOOK_TWICE, Document, Facts, Part, Section, Table
+from runner.cli.formats import LOOK_TWICE, WHOLE, Document, Facts, Part, Section, Table
 from runner.core.inert import html, html_block, one_line, terminal
 
 STYLE = """
@@ -71,13 +71,13 @@ def _part(part: Part) -> str:
     if isinstance(part, Table):
         rows = [_row("th", part.head), *(_row("td", row) for row in part.rows)]
         return f"<table>\n{''.join(rows)}</table>"
-    body = _diff(part.text) if part.language == "diff" else html_block(part.text)
+    body = _diff(part.text) if part.language == "diff" else html_block(part.text, limit=WHOLE)
     return f"<p>{html(part.label)}:</p>\n{body}"
 
 
 def _fact(label: str, text: str) -> str:
     mark = ' class="twice"' if label == LOOK_TWICE else ""
-    return f"<dt{mark}>{html(label)}</dt><dd><code>{html(text)}</code></dd>\n"
+    return f"<dt{mark}>{html(label)}</dt><dd><code>{html(text, limit=WHOLE)}</code></dd>\n"
 
 
 def _row(kind: str, cells: Sequence[str]) -> str:
@@ -85,10 +85,14 @@ def _row(kind: str, cells: Sequence[str]) -> str:
 
 
 def _diff(text: str) -> str:
-    lines = "\n".join(map(_diff_line, terminal(text).split("\n")))
+    lines = "\n".join(map(_diff_line, terminal(text, limit=WHOLE).split("\n")))
     return f"<pre>\n{lines}</pre>"
 
 
 def _diff_line(line: str) -> str:
     kind = LINES.get(line[:1])
-    return f'<span class="{kind}">{html(line)}</span>' if kind else html(line)
+    return (
+        f'<span class="{kind}">{html(line, limit=WHOLE)}</span>'
+        if kind
+        else html(line, limit=WHOLE)
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from runner.cli.formats import LOOK_TWICE, Document, Facts, Part, Section, Table
+from runner.cli.formats import LOOK_TWICE, Document, Facts, Part, Section, Table, cut, longest
 from runner.core.inert import html, markdown, markdown_block, one_line
 
 # GitHub takes 65,536 characters.
@@ -21,15 +21,18 @@ def write(document: Document) -> None:
 
 def text(document: Document, *, limit: int = LONGEST) -> str:
     """Cut texts, and if need be leave out details, until it is short enough."""
-    shown = len(document.sections)
-    for size in SIZES:
-        written = "\n\n".join(_blocks(document, size, shown))
-        if len(written) <= limit:
-            return written
+    size = next((size for size in SIZES if len(_whole(document, size)) <= limit), SIZES[-1])
+    if document.last and (longest(document) > size or len(_whole(document, size)) > limit):
+        return text(cut(document, f"planlock show {document.title[1]}"), limit=limit)
+    shown, written = len(document.sections), _whole(document, size)
     while shown and len(written) > limit:
         shown //= 2
         written = "\n\n".join(_blocks(document, SIZES[-1], shown))
     return written
+
+
+def _whole(document: Document, size: int) -> str:
+    return "\n\n".join(_blocks(document, size, len(document.sections)))
 
 
 def _blocks(document: Document, size: int, shown: int) -> Iterator[str]:

@@ -100,6 +100,7 @@ class _Progress:
     def __init__(self) -> None:
         self._since = 0.0
         self._line, self._lost = "", 0
+        self._shown, self._unshown = 0, 0
         self._clock = 0
 
     def __call__(self, event: Event) -> None:
@@ -111,7 +112,7 @@ class _Progress:
         if event.kind == "run_started":
             render.talk(f"run {event.plan}/{event.run} on {inert.one_line(event.text)}")
         elif event.kind == "step_started":
-            self._since = time.monotonic()
+            self._since, self._shown = time.monotonic(), 0
             render.talk(f"{render.mark('running')} {name}  {inert.one_line(event.text)}")
         elif event.kind == "output":
             self._lines(event.text)
@@ -144,13 +145,26 @@ class _Progress:
         self._lost += len(text[room:])
 
     def _end_line(self) -> None:
-        lost = inert.more(self._lost) if self._lost else ""
-        render.talk(f"    | {inert.terminal(self._line)}{lost}")
+        """Show a line, as long as the command has not said more than anybody reads.
+
+        Whoever writes to the terminal keeps the command waiting.
+        """
+        if self._shown > inert.LIMIT:
+            self._unshown += 1
+        else:
+            lost = inert.more(self._lost) if self._lost else ""
+            render.talk(f"    | {inert.terminal(self._line)}{lost}")
+        self._shown += len(self._line) + 1
         self._line, self._lost = "", 0
 
     def _finish(self, event: Event, name: str) -> None:
         if self._line:
             self._end_line()
+        if self._unshown:
+            render.talk(
+                f"    | … {self._unshown} more lines: planlock log PLAN --full has their end"
+            )
+            self._unshown = 0
         took = f"  {time.monotonic() - self._since:.1f} s" if self._since else ""
         why = f": {render.below(event.text)}" if event.text else ""
         render.talk(f"{render.mark(event.status)} {name}  {event.status}{why}{took}")

@@ -44,7 +44,7 @@ class Bubblewrap:
     ) -> Outcome:
         shell.check_command(command, room)
         stream = Stream(command, on_output)
-        proxy = Proxy(command.network, resolve=self._resolve) if command.network else None
+        proxy = self._proxy(command) if command.network else None
         group = Group.make(command.limits)
         with ExitStack() as stack:
             for each in (mounts.mount_points(room), group, proxy):
@@ -68,6 +68,10 @@ class Bubblewrap:
             raise _not_confined(stream.capture.content().decode(errors="replace").strip())
         contacts = proxy.contacts() if proxy else ()
         return shell.outcome(ending, stream.capture, backend=self.name, contacts=contacts)
+
+    def _proxy(self, command: Command) -> Proxy:
+        hide = (*command.hide, *command.secrets.values())
+        return Proxy(command.network, resolve=self._resolve, hide=hide)
 
     def _start(
         self, command: Command, room: Room, *, output: Pipe, gate: Gate

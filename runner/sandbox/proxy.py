@@ -37,7 +37,7 @@ VARIABLES: Mapping[str, str] = MappingProxyType(
 class Proxy:
     """Serves one command; raises StepFailed for a text that names no host.
 
-    `patience_s` bounds a request, a look-up and a connection's start, each.
+    The values of `hide` show in no contact. `patience_s` bounds a request, a look-up and a connection's start, each.
     """
 
     def __init__(
@@ -45,12 +45,13 @@ class Proxy:
         names: Sequence[str],
         *,
         resolve: Resolve = system_addresses,
+        hide: Sequence[str] = (),
         patience_s: float = 10.0,
     ) -> None:
         self._declared = frozenset(map(hosts.declared, names))
         self._resolve = resolve
         self._patience_s = patience_s
-        self._contacts = Contacts()
+        self._contacts = Contacts(hide)
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:

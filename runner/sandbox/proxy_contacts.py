@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runner.core.hosts import Host
+from runner.core.redaction import redact
 from runner.core.run import Contact
 from runner.core.text import visible
 
@@ -28,7 +30,8 @@ class Contacts:
     Else a command could hide whom it reached behind many whom it did not.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hide: Sequence[str] = ()) -> None:
+        self._hide = tuple(hide)
         self._allowed: dict[tuple[str, str], Count] = {}
         self._refused: dict[tuple[str, str], Count] = {}
 
@@ -37,7 +40,8 @@ class Contacts:
         return _counted(self._allowed, (str(host), reason))
 
     def refuse(self, asked: str, reason: str) -> None:
-        key = (visible(asked)[:MAX_HOST], reason)
+        # before it is cut: half a secret would not be known
+        key = (visible(redact(asked, self._hide).text)[:MAX_HOST], reason)
         if len(self._refused) >= MAX_REFUSED and key not in self._refused:
             key = (_OTHERS, "too many to list")
         _counted(self._refused, key)

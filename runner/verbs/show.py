@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from runner import schemas
 from runner.core import demands, doubts, gate, risks, validation
 from runner.core.errors import KeyNotFound, NotFound, NotGoverned
-from runner.core.plan import Plan, PlanFile
+from runner.core.plan import Plan, PlanFile, RunCommandInput, Step, typed_input
 from runner.core.policy import Policy
 from runner.core.risks import Risk
 from runner.core.rules import Verdict, judge_step
@@ -108,7 +108,18 @@ def step_lines(store: ObjectStore, plan: PlanAt, names: Collection[str]) -> tupl
     """Say in a line each what these steps of a plan do."""
     played = simulate(store, base_tree(store, plan.file.plan), plan.file.plan, reached(plan))
     shown = [(each.step, each.preview.line) for each in played if each.step.id in names]
-    return tuple(f"{step.id}  {step.step_type}  {visible(line)}" for step, line in shown)
+    return tuple(
+        f"{step.id}  {step.step_type}  {visible(line)}{_given(step)}" for step, line in shown
+    )
+
+
+def _given(step: Step) -> str:
+    """What a command may reach and gets beside the workspace."""
+    given = typed_input(step)
+    if not isinstance(given, RunCommandInput):
+        return ""
+    hosts = f"; may contact {', '.join(given.network)}" if given.network else ""
+    return hosts + (f"; gets secrets {', '.join(given.secrets)}" if given.secrets else "")
 
 
 def reached(plan: PlanAt) -> Reached | None:

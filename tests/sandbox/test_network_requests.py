@@ -19,6 +19,7 @@ from proxy_scene import (
 
 from runner.core.errors import StepFailed
 from runner.sandbox.proxy import Proxy
+from runner.sandbox.proxy_contacts import Contacts
 
 
 @dataclass
@@ -212,3 +213,12 @@ def test_a_text_that_is_no_host() -> None:
     """A step that names something else than hosts cannot run."""
     with pytest.raises(StepFailed, match="which is no host"):
         Proxy(["pypi.org", "*.pypi.org"])
+
+
+def test_E04_half_a_secret_is_in_no_contact() -> None:
+    """A name is cut only after known values were taken out of it."""
+    contacts = Contacts(hide=["hunter2-hunter2-hunter2"])
+    contacts.refuse("a" * 245 + "hunter2-hunter2-hunter2", "no")
+    (told,) = contacts.told()
+    assert "hunter2" not in told.host
+    assert len(told.host) <= 260

@@ -249,3 +249,12 @@ def test_D03_a_token_in_git_configuration_is_absent(team: Team) -> None:
     assert "extraheader" not in output["text"]
     assert "AUTHORIZATION" not in output["text"]
     assert "example.com/r" not in output["text"]
+
+
+def test_who_approves_is_told_hosts_and_secrets(listed: Team) -> None:
+    """What a step gets stands in the line about it."""
+    listed.policy("network: []", "network: [example.org]")
+    listed.propose("job", command("true", more=GIVEN + "network: [example.org]\n"))
+    done = listed.cli("bob", "approve", "job")
+    assert done.code == 0, done.text
+    assert f"check  run_command  true; may contact example.org; gets secrets {NAME}" in done.out

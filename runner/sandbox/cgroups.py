@@ -5,13 +5,15 @@ Version 2, else the `pids` hierarchy of version 1, where the runner may make a g
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -37,8 +39,9 @@ class Place:
 class Group:
     """Holds what is added to it, and all that descends from that; removed at the end."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, remake: Callable[[], Path] | None = None) -> None:
         self.folder = folder
+        self._remake = remake
 
     @classmethod
     def make(cls, limits: Limits, *, places: Iterable[Place] | None = None) -> Group | None:
@@ -46,7 +49,7 @@ class Group:
         for place in find_places() if places is None else places:
             with suppress(OSError):
                 _sweep(place.folder)
-                return cls(_make(place, limits))
+                return cls(_make(place, limits), partial(_make, place, limits))
         return None
 
     def __enter__(self) -> Self:
@@ -65,12 +68,26 @@ class Group:
             time.sleep(_PAUSE_S)
 
     def add(self, pid: int) -> bool:
-        """Whether the process is held; what it has started before is not."""
+        """Whether the process is held; what it has started before is not.
+
+        A group that was removed before anything joined it is made once more. One that holds
+        nothing is closed: then only the watchdog counts.
+        """
         try:
-            (self.folder / "cgroup.procs").write_text(str(pid))
+            self._add(pid)
         except OSError:
+            _removed(self.folder)
             return False
         return True
+
+    def _add(self, pid: int) -> None:
+        try:
+            _join(self.folder, pid)
+        except OSError as error:
+            if error.errno not in {errno.ENOENT, errno.ENODEV} or self._remake is None:
+                raise
+            self.folder = self._remake()
+            _join(self.folder, pid)
 
     def limit_hit(self) -> str:
         """`processes` or `memory` once the kernel has refused more of it, else empty."""
@@ -180,8 +197,16 @@ def _may_join(folder: Path) -> bool:
     return os.access(folder, os.W_OK | os.X_OK) and os.access(folder / "cgroup.procs", os.W_OK)
 
 
+def _join(folder: Path, pid: int) -> None:
+    descriptor = os.open(folder / "cgroup.procs", os.O_WRONLY)
+    try:
+        os.write(descriptor, str(pid).encode())
+    finally:
+        os.close(descriptor)
+
+
 def _make(place: Place, limits: Limits) -> Path:
-    folder = place.folder / f"{_PREFIX}{os.getpid()}-{next(_numbers)}"
+    folder = place.folder / f"{_prefix()}{os.getpid()}-{next(_numbers)}"
     folder.mkdir()
     try:
         (folder / "pids.max").write_text(str(limits.processes + SPARE_PROCESSES))
@@ -195,10 +220,16 @@ def _make(place: Place, limits: Limits) -> Path:
     return folder
 
 
+def _prefix() -> str:
+    """Numbers of processes mean something in their own namespace only."""
+    return f"{_PREFIX}{Path('/proc/self/ns/pid').stat().st_ino}-"
+
+
 def _sweep(place: Path) -> None:
     """Removes what runners left that were killed; a group with processes in it cannot be removed."""
-    for folder in place.glob(f"{_PREFIX}*"):
-        pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
+    prefix = _prefix()
+    for folder in place.glob(f"{prefix}*"):
+        pid = folder.name.removeprefix(prefix).partition("-")[0]
         if pid.isdigit() and not Path(f"/proc/{pid}").exists():
             _removed(folder)
 

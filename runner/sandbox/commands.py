@@ -44,7 +44,7 @@ def _bubblewrap_or_landlock(program: str) -> Backend:
     except SandboxUnavailable as error:
         better = error
     try:
-        backend = _landlock()
+        backend = landlock()
         _check(backend)
     except SandboxUnavailable as error:
         message = f"{better.message}; {error.message}"
@@ -52,11 +52,12 @@ def _bubblewrap_or_landlock(program: str) -> Backend:
     return backend
 
 
-def _landlock() -> Backend:
+def landlock() -> Backend:
     """Not for root: Landlock does not ask who changes modes, so a command could open any file."""
     if os.geteuid() == 0:
         raise SandboxUnavailable(
-            "confining a command: Landlock does not hold root", hint="run it as an ordinary user"
+            "confining a command: Landlock does not hold root",
+            hint="sudo apt-get install bubblewrap  # or run planlock as an ordinary user",
         )
     return Landlock()
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from runner.core.errors import SandboxUnavailable
 from runner.sandbox import seccomp, shell
 from runner.sandbox.contract import Command, Outcome, Room
-from runner.sandbox.landlock_rules import HANDLED, rules
+from runner.sandbox.landlock_rules import HANDLED, rules, system
 from runner.sandbox.launching import Confinement, Launch
 from runner.sandbox.scratch import scratch
 
@@ -35,6 +35,7 @@ class Landlock:
                 f"confining a command: Landlock {LEAST_ABI} is needed, and this kernel {found}",
                 hint="uname -r  # Linux 6.12 or newer, with `landlock` in its `lsm=`",
             )
+        self._system = system()
         self._filter = seccomp.program(own_namespaces=False)
         self.name = f"landlock {version}"
 
@@ -53,8 +54,9 @@ class Landlock:
             )
         shell.check_command(command, room)
         with scratch() as folder:
+            granted = rules(room, folder, system=self._system)
             confinement = Confinement(
-                rules=tuple((str(each.path), int(each.access)) for each in rules(room, folder)),
+                rules=tuple((str(each.path), int(each.access)) for each in granted),
                 handled=HANDLED,
                 filter=self._filter.hex(),
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntFlag
 from pathlib import Path
@@ -14,6 +14,7 @@ from runner.sandbox import tools
 from runner.sandbox.contract import Room
 
 _ROOT_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+_MOST_LOOKED_AT = 20_000
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 
 
@@ -56,10 +57,11 @@ class Rule:
     access: Access
 
 
-def rules(room: Room, scratch: Path) -> list[Rule]:
+def rules(room: Room, scratch: Path, *, system: Sequence[Rule]) -> list[Rule]:
     """Raises SandboxUnavailable for an unfit room."""
+    _check_closed(room)
     return [
-        *_system(),
+        *system,
         *(Rule(path=real, access=RUN) for real, _ in tools.folders(room)),
         *(Rule(path=_present(folder), access=READ) for folder in room.git_objects),
         Rule(path=_present(room.workspace), access=OWN),
@@ -67,13 +69,18 @@ def rules(room: Room, scratch: Path) -> list[Rule]:
     ]
 
 
+def system() -> tuple[Rule, ...]:
+    """What everybody may read now; found once, so that no command widens it for the next."""
+    return tuple(_system())
+
+
 def _system() -> Iterator[Rule]:
     roots = (Path(f"/{name}") for name in _ROOT_FOLDERS)
-    for folder in (*tools.SHOWN, *roots):
-        if folder.is_dir():
-            yield Rule(path=folder, access=RUN)
+    yield from (Rule(path=each, access=RUN) for each in roots if _is_apart(each))
+    yield from _programs(Path("/usr"))
+    yield from open_parts(Path("/opt"), RUN)
     yield Rule(path=Path("/proc"), access=READ)
-    yield from _open_parts(Path("/etc"))
+    yield from open_parts(Path("/etc"), READ)
     for name in _DEVICES:
         yield Rule(path=Path("/dev") / name, access=Access.READ_FILE | Access.WRITE_FILE)
 
@@ -84,35 +91,83 @@ def _present(folder: Path) -> Path:
     return folder
 
 
-def _open_parts(folder: Path) -> list[Rule]:
+def _check_closed(room: Room) -> None:
+    """Nothing below what is granted as a whole can be taken away again."""
+    for folder in (room.mount_at, *room.closed):
+        real = folder.resolve()
+        if any(real.is_relative_to(shown) for shown in tools.SHOWN):
+            raise SandboxUnavailable(
+                f"confining a command: Landlock cannot hide {real} from it",
+                hint="git clone the repository into a folder of its own, such as ~/project",
+            )
+
+
+def _is_apart(root: Path) -> bool:
+    return root.is_dir() and not root.resolve().is_relative_to("/usr")
+
+
+def _programs(folder: Path) -> Iterator[Rule]:
+    """The distribution's own files hold no secrets; what was put into `local` is surveyed."""
+    local = open_parts(folder / "local", RUN)
+    if local == [Rule(path=folder / "local", access=RUN)]:
+        yield Rule(path=folder, access=RUN)
+        return
+    yield from local
+    others = sorted(each for each in folder.iterdir() if each.name != "local")
+    yield from (Rule(path=each, access=RUN) for each in others if _is_real_folder(each))
+
+
+def _is_real_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def open_parts(folder: Path, access: Access) -> list[Rule]:
     """What everybody may read: as root, or as its owner, a command could read the rest too.
 
     A grant holds for all that is below a folder, so a folder with something closed in it is
     granted in parts, and cannot be listed itself.
     """
-    parts, whole = _survey(folder)
-    return [Rule(path=folder, access=READ)] if whole else parts
+    parts, whole = _Survey(access).of(folder)
+    return [Rule(path=folder, access=access)] if whole else parts
 
 
-def _survey(folder: Path) -> tuple[list[Rule], bool]:
-    """The grants for a folder's parts, and whether all below it is open."""
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:
-        return [], False
-    found: list[Rule] = []
-    whole = True
-    for entry in entries:
+class _Survey:
+    """Looks at so many files at most; a folder that it did not get through is not granted."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._left = _MOST_LOOKED_AT
+
+    def of(self, folder: Path) -> tuple[list[Rule], bool]:
+        """The grants for a folder's parts, and whether all below it is open."""
+        try:
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError:
+            return [], False
+        self._left -= len(entries)
+        if self._left < 0:
+            return [], False
+        judged = [self._part(entry) for entry in entries]
+        parts = [rule for rules, _ in judged for rule in rules]
+        return parts, all(is_open for _, is_open in judged)
+
+    def _part(self, entry: os.DirEntry[str]) -> tuple[list[Rule], bool]:
+        if entry.is_symlink():
+            return [], True
         try:
             mode = entry.stat(follow_symlinks=False).st_mode
         except FileNotFoundError:
-            continue  # gone meanwhile
+            return [], True
+        except OSError:
+            return [], False
         if stat.S_ISDIR(mode):
-            parts, is_open = _survey(Path(entry.path)) if mode & 0o005 == 0o005 else ([], False)
-            found += [Rule(path=Path(entry.path), access=READ)] if is_open else parts
-            whole &= is_open
-        elif stat.S_ISREG(mode) and mode & stat.S_IROTH:
-            found.append(Rule(path=Path(entry.path), access=Access.READ_FILE))
-        elif not stat.S_ISLNK(mode):
-            whole = False
-    return found, whole
+            return self._folder(Path(entry.path), mode)
+        if stat.S_ISREG(mode) and mode & stat.S_IROTH:
+            access = self._access & ~Access.READ_DIR
+            return [Rule(path=Path(entry.path), access=access)], True
+        return [], False
+
+    def _folder(self, path: Path, mode: int) -> tuple[list[Rule], bool]:
+        parts, is_open = self.of(path) if mode & 0o005 == 0o005 else ([], False)
+        return ([Rule(path=path, access=self._access)] if is_open else parts), is_open

@@ -28,6 +28,8 @@ _FILTER = 2
 _CAPABILITIES_VERSION_3 = 0x20080522
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _PATH_BENEATH = 1
+_REFER = 1 << 13
+_ASK_VERSION, _SCOPES_SIGNALS, _SIGNALS = 1, 6, 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -40,12 +42,15 @@ def main() -> NoReturn:
     if os.getppid() != task["parent"]:
         os._exit(_SET_UP_FAILED)
     own = os.getpid()
+    is_apart = task["apart"] and _come_apart()
     command = os.fork()
     if command == 0:
+        os.close(task["ended"])
         _become(task, launcher=own)
     os.close(task["mark"])
     code = _wait(command)
-    _end_all(own)
+    if _end_domain() if is_apart else _end_all(own):
+        os.write(task["ended"], b".")
     os._exit(code if code >= 0 else 128 - code)
 
 
@@ -79,7 +84,7 @@ def _detach(launcher: int) -> None:
 def _confine(confinement: dict[str, Any]) -> None:
     _prctl(_SET_NO_NEW_PRIVILEGES, 1)
     _drop_capabilities()
-    _restrict_files(confinement)
+    _restrict(confinement)
     _filter_calls(bytes.fromhex(confinement["filter"]))
 
 
@@ -94,7 +99,7 @@ def _drop_capabilities() -> None:
     _check(_libc.capset(header, bytes(24)), "dropping capabilities")
 
 
-def _restrict_files(confinement: dict[str, Any]) -> None:
+def _restrict(confinement: dict[str, Any]) -> None:
     handled = struct.pack("=QQQ", *confinement["handled"])
     ruleset = _landlock(_CREATE_RULESET, handled, ctypes.c_size_t(len(handled)), 0)
     for path, access in confinement["rules"]:
@@ -164,14 +169,55 @@ def _reap(command: int = 0) -> int | None:
             code = os.waitstatus_to_exitcode(status)
 
 
-def _end_all(own: int) -> None:
-    """Whoever lost its parent is our child now, so without children nobody is left."""
+def _come_apart() -> bool:
+    """Whether no signal of ours, and of all that descends from us, leaves the tree any more."""
+    parent = os.getppid()
+    try:
+        os.kill(parent, 0)
+        if _landlock(_CREATE_RULESET, None, ctypes.c_size_t(0), _ASK_VERSION) < _SCOPES_SIGNALS:
+            return False
+        _prctl(_SET_NO_NEW_PRIVILEGES, 1)
+        # Every ruleset keeps files from moving between folders, unless it allows that.
+        _restrict({"handled": (_REFER, 0, _SIGNALS), "rules": [("/", _REFER)]})
+    except OSError:
+        return False
+    return _is_out_of_reach(parent)
+
+
+def _is_out_of_reach(pid: int) -> bool:
+    """What could be signalled before, and cannot be now, shows that the kernel holds us."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except ProcessLookupError:
+        return False
+    return False
+
+
+def _end_domain() -> bool:
+    """Only where `_come_apart` said yes: the kernel then signals the tree alone, and all of it."""
     until = time.monotonic() + _PATIENCE_S
-    while _has_children() and time.monotonic() < until:
+    while (left := _has_children()) and time.monotonic() < until:
+        with suppress(OSError):
+            os.kill(-1, signal.SIGKILL)
+        time.sleep(_PAUSE_S)
+    return not left
+
+
+def _end_all(own: int) -> bool:
+    """Whether all are gone.
+
+    Whoever lost its parent is our child now, so without children nobody is left.
+    What forks and ends without pause may outrun this.
+    """
+    until = time.monotonic() + _PATIENCE_S
+    while (left := _has_children()) and time.monotonic() < until:
         tree = _stop_all(own, until=until)
         for pid in tree - {own}:
             _send(pid, signal.SIGKILL, tree)
         time.sleep(_PAUSE_S)
+    return not left
 
 
 def _has_children() -> bool:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 from runner.core.errors import SandboxUnavailable
 from runner.sandbox import launcher, processes, shell
 from runner.sandbox.cgroups import Group
-from runner.sandbox.contract import Command, Outcome, Room
+from runner.sandbox.contract import Command, Limits, Outcome, Room
 from runner.sandbox.output import Stream
 from runner.sandbox.pipes import Pipe
 from runner.sandbox.supervise import Ending, Supervisor
@@ -50,14 +50,20 @@ class Launch:
         self._backend = backend
         self._confinement = confinement
 
-    def run(self, on_output: Callable[[bytes], None], cancelled: Callable[[], bool]) -> Outcome:
+    def run(
+        self,
+        on_output: Callable[[bytes], None],
+        cancelled: Callable[[], bool],
+        *,
+        make_group: Callable[[Limits], Group | None] = Group.make,
+    ) -> Outcome:
         stream = Stream(self._command, on_output)
         with ExitStack() as stack:
-            group = Group.make(self._command.limits)
+            group = make_group(self._command.limits)
             if group:
                 stack.enter_context(group)
-            output, mark, task = (stack.enter_context(Pipe()) for _ in range(3))
-            process = self._start(output=output, mark=mark, task=task)
+            output, mark, task, ended = (stack.enter_context(Pipe()) for _ in range(4))
+            process = self._start(output=output, task=task, keep=(mark, ended))
             tree = LauncherTree(process, group)
             stack.callback(tree.kill)
             supervisor = Supervisor(
@@ -67,18 +73,21 @@ class Launch:
                 on_output=stream.feed,
                 cancelled=cancelled,
             )
-            if group:
-                group.add(process.pid)
+            is_held = bool(group and group.add(process.pid))
             # The launcher starts nothing before it is told, so the command is held from the first.
-            _write_all(task, self._task(mark.write_end))
+            _write_all(task, self._task(mark=mark, ended=ended, is_held=is_held))
             mark.close_write_end()
+            ended.close_write_end()
             ending = supervisor.run(output.read_end)
             stream.finish()
             has_started = shell.started(mark.read_end)
+            all_ended = is_held or shell.started(ended.read_end)
+        if has_started and not all_ended:
+            raise _outlived()
         self._check(ending, has_started=has_started, said=stream.capture.content())
         return shell.outcome(ending, stream.capture, backend=self._backend)
 
-    def _start(self, *, output: Pipe, mark: Pipe, task: Pipe) -> subprocess.Popen[bytes]:
+    def _start(self, *, output: Pipe, task: Pipe, keep: Iterable[Pipe]) -> subprocess.Popen[bytes]:
         try:
             process = subprocess.Popen(
                 [sys.executable, "-I", "-S", launcher.__file__],
@@ -87,7 +96,7 @@ class Launch:
                 stdin=task.read_end,
                 stdout=output.write_end,
                 stderr=output.write_end,
-                pass_fds=(mark.write_end,),
+                pass_fds=[each.write_end for each in keep],
                 start_new_session=True,
             )
         except OSError as error:
@@ -95,14 +104,17 @@ class Launch:
         output.close_write_end()
         return process
 
-    def _task(self, mark: int) -> bytes:
+    def _task(self, *, mark: Pipe, ended: Pipe, is_held: bool) -> bytes:
+        """Unconfined, a command gives up sudo and signals to others only where nothing else ends it."""
         home, tmp = (str(self._scratch / name) for name in ("home", "tmp"))
         task = {
             "parent": os.getpid(),
-            "argv": shell.argv(self._command, mark=mark, own_users=False),
+            "argv": shell.argv(self._command, mark=mark.write_end, own_users=False),
             "env": shell.environment(self._command, self._room, home=home, tmp=tmp),
             "folder": str(self._room.workspace / self._command.working_dir),
-            "mark": mark,
+            "mark": mark.write_end,
+            "ended": ended.write_end,
+            "apart": bool(self._confinement) or not is_held,
             "confinement": self._confinement and asdict(self._confinement),
         }
         return json.dumps(task).encode()
@@ -150,6 +162,13 @@ def _write_all(pipe: Pipe, content: bytes) -> None:
     with suppress(BrokenPipeError), os.fdopen(os.dup(pipe.write_end), "wb") as file:
         file.write(content)
     pipe.close_write_end()
+
+
+def _outlived() -> SandboxUnavailable:
+    return SandboxUnavailable(
+        "ending a command: processes of it may go on, and no control group holds them",
+        hint="ps -ef --sort=start_time  # and end what it left; then install bubblewrap",
+    )
 
 
 def _not_started(cause: str) -> SandboxUnavailable:

@@ -10,6 +10,7 @@ from runner.sandbox.selftest_code import (
     FORKS,
     KEYRINGS,
     MEMORY,
+    PRIORITIES,
     TEMPORARY,
     TERMINAL_INPUT,
     TRACE,
@@ -47,6 +48,14 @@ PROCESSES = (
         script='renice -n 5 -p "$NEIGHBOUR"; prlimit --pid "$NEIGHBOUR" --nofile=64:64',
     ),
     Attack(case="D06", name="kill", title="end another process", script='kill -9 "$NEIGHBOUR"'),
+    Attack(
+        case="D06",
+        name="priorities",
+        title="slow every process of the user down",
+        script=PRIORITIES,
+        in_python=True,
+        free="untried",
+    ),
     Attack(
         case="D06",
         name="kill-all",

@@ -120,6 +120,16 @@ for place in {os.environ["TMPDIR"], os.environ["HOME"], "/tmp", "/var/tmp", "/de
         print("ESCAPED over 1 GB free in", place)
 """
 
+# A number of 0 means all processes of the user here.
+PRIORITIES = """
+import ctypes, os, platform
+try:
+    os.setpriority(os.PRIO_USER, 0, 19)
+except OSError:
+    pass
+ctypes.CDLL(None).syscall(251 if platform.machine() == "x86_64" else 30, 3, 0, 2 << 13 | 7)
+"""
+
 _REFUSED = """
 import ctypes, errno, platform
 libc = ctypes.CDLL(None, use_errno=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import platform
 import resource
 import secrets
 import selectors
@@ -21,6 +23,7 @@ BEGUN = "the attack has begun"
 ESCAPED = "ESCAPED"
 _VARIABLE = "PLANLOCK_SELFTEST"
 _SETTLE_S = 1.0
+_GET_IO_PRIORITY = 252 if platform.machine() == "x86_64" else 31
 _READ_ONLY = {
     ".git/config": "[core]\n",
     ".git/hooks/sample": "#!/bin/sh\n",
@@ -187,7 +190,8 @@ def _bound(
 
 def _standing(pid: int) -> tuple[object, ...]:
     limit = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    return os.getpriority(os.PRIO_PROCESS, pid), limit, os.sched_getaffinity(pid)
+    io_priority = ctypes.CDLL(None).syscall(_GET_IO_PRIORITY, 1, pid)
+    return os.getpriority(os.PRIO_PROCESS, pid), io_priority, limit, os.sched_getaffinity(pid)
 
 
 def _untouched(folder: Path, content: str) -> bool:

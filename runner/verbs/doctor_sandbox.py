@@ -9,8 +9,7 @@ from runner.core.errors import PlanlockError, SandboxUnavailable
 from runner.core.policy import Confinement
 from runner.project import Project
 from runner.sandbox import selftest
-from runner.sandbox.commands import Backend, find_backend
-from runner.sandbox.landlock import Landlock
+from runner.sandbox.commands import Backend, find_backend, landlock
 from runner.sandbox.selftest import Result
 from runner.sandbox.selftest_attacks import ATTACKS
 
@@ -53,14 +52,14 @@ class Report:
 def doctor_sandbox(project: Project) -> Report:
     """Try to break out of every backend that can be had; no file of anybody is at stake."""
     require = _require(project)
-    return judged(require, [trial(kind, find) for kind, find in _BACKENDS.items()])
+    return judged(require, [trial(kind, find) for kind, find in BACKENDS.items()])
 
 
 def _bubblewrap() -> Backend:
     return find_backend("confined")
 
 
-_BACKENDS: dict[str, Callable[[], Backend]] = {"bubblewrap": _bubblewrap, "landlock": Landlock}
+BACKENDS: dict[str, Callable[[], Backend]] = {"bubblewrap": _bubblewrap, "landlock": landlock}
 
 
 def _require(project: Project) -> Confinement:

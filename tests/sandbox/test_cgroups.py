@@ -86,6 +86,42 @@ def test_what_a_killed_runner_left_is_removed() -> None:
     assert place.is_dir()
 
 
+def test_D08_a_group_that_was_removed_is_made_again(marker: str) -> None:
+    """Whoever removes the group before its process joins does not free that of the cap."""
+    with make_group(Limits(processes=6)) as group:
+        group.folder.rmdir()
+        with held(group, f"for i in $(seq 30); do sleep {marker} & done"):
+            assert (group.folder / "pids.max").read_text().strip() == str(6 + SPARE_PROCESSES)
+            group.kill()
+    assert gone(marker)
+    assert not group.folder.exists()
+
+
+def test_a_group_that_holds_nothing_is_closed() -> None:
+    """Where adding fails, no group is left that would seem to cap anything."""
+    with make_group(Limits()) as group, subprocess.Popen(["true"]) as process:
+        process.wait()
+        assert not group.add(process.pid)
+        assert not group.folder.exists()
+
+
+def test_D08_groups_of_another_process_namespace_stay() -> None:
+    """A number of a process means nothing here where the group was made in another namespace."""
+    with make_group(Limits()) as group:
+        own = str(Path("/proc/self/ns/pid").stat().st_ino)
+        assert own in group.folder.name
+        others = group.folder.with_name(f"planlock-{int(own) + 1}-{2**22 + 1}-0")
+        ours = group.folder.with_name(f"planlock-{own}-{2**22 + 1}-0")
+        others.mkdir()
+        ours.mkdir()
+        try:
+            with make_group(Limits()):
+                assert others.exists()
+                assert not ours.exists()
+        finally:
+            others.rmdir()
+
+
 def test_no_place_gives_no_group(tmp_path: Path) -> None:
     """Without a controller, or without the right to make a group, there is none."""
     assert Group.make(Limits(), places=[]) is None

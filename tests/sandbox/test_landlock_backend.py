@@ -14,6 +14,8 @@ from sandbox_run import Run, bound, python, require_bwrap, require_landlock
 
 from runner.core.errors import SandboxUnavailable
 from runner.sandbox.commands import Backend, Command, Limits, Room, find_backend
+from runner.verbs import doctor_sandbox
+from runner.verbs.doctor_sandbox import Trial
 
 
 @pytest.fixture
@@ -38,6 +40,16 @@ def test_landlock_is_taken_where_bubblewrap_is_missing(landlock: Backend, tmp_pa
     assert backend.name == landlock.name
     assert backend.name.split()[0] == "landlock"
     assert int(backend.name.split()[1]) >= 6
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user gets it")
+def test_D11_doctor_tells_root_what_find_backend_does() -> None:
+    """Root is not told that a backend holds which no command of root's would get."""
+    found = doctor_sandbox.trial("landlock", doctor_sandbox.BACKENDS["landlock"])
+    assert (found.backend, found.results) == ("", ())
+    assert "does not hold root" in found.unavailable
+    report = doctor_sandbox.judged("landlock", [Trial(kind="bubblewrap"), found])
+    assert not report.well
 
 
 def test_D11_confined_never_means_landlock(landlock: Backend, tmp_path: Path) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import socket
 import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sandbox_run import Run, bound, python
 
+from runner.core.errors import SandboxUnavailable
+from runner.sandbox import landlock_rules
 from runner.sandbox.commands import Backend, Room
-from runner.sandbox.landlock_rules import rules
+from runner.sandbox.landlock import Landlock
+from runner.sandbox.landlock_rules import RUN, Rule, open_parts, rules, system
 
 
 @pytest.fixture
@@ -110,11 +116,61 @@ def test_D03_homes_and_secrets_cannot_be_read(run: Run, victim: Path) -> None:
 
 def test_D03_only_open_parts_of_etc_are_granted(room: Room, tmp_path: Path) -> None:
     """No rule stands for a closed file or for a folder above one."""
-    granted = [rule.path for rule in rules(room, tmp_path) if rule.path.is_relative_to("/etc")]
+    granted = [
+        rule.path
+        for rule in rules(room, tmp_path, system=system())
+        if rule.path.is_relative_to("/etc")
+    ]
     assert Path("/etc/passwd") in granted
     assert Path("/etc") not in granted
     for closed in ("/etc/shadow", "/etc/ssl/private/x"):
         assert not any(Path(closed).is_relative_to(path) for path in granted)
+
+
+@pytest.fixture
+def shown() -> Iterator[Path]:
+    """A folder among the machine's programs, open to everybody."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can put a file among the machine's programs")
+    with tempfile.TemporaryDirectory(dir="/opt") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_D03_private_files_among_programs(shown: Path, room: Room) -> None:
+    """A closed file in /opt is not granted, also if it is opened up later; open ones can be run."""
+    for name, mode in (("credentials", 0o600), ("program", 0o755)):
+        (shown / name).write_text(f"#!/bin/sh\necho this is {name}\n")
+        (shown / name).chmod(mode)
+    run = bound(Landlock(), room)
+    assert run(f"{shown}/program").output == b"this is program\n"
+    for _ in range(2):
+        assert run(f"cat {shown}/credentials; chmod 644 {shown}/credentials").output.endswith(
+            b"Permission denied\n"
+        )
+
+
+@pytest.mark.parametrize("place", ["mount_at", "closed"])
+def test_D03_a_checkout_among_programs(shown: Path, room: Room, place: str) -> None:
+    """What is shown as a whole cannot hide a repository: nothing runs there."""
+    if place == "mount_at":
+        inside = replace(room, mount_at=shown)
+    else:
+        inside = replace(room, closed=(shown / ".git",))
+    with pytest.raises(SandboxUnavailable, match="cannot hide"):
+        bound(Landlock(), inside)("true")
+
+
+def test_D03_what_cannot_be_surveyed_is_not_granted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder with more files than are looked at is closed."""
+    for name in ("one", "two", "three"):
+        (tmp_path / name).touch()
+    tmp_path.chmod(0o755)
+    assert open_parts(tmp_path, RUN) == [Rule(path=tmp_path, access=RUN)]
+    monkeypatch.setattr(landlock_rules, "_MOST_LOOKED_AT", 2)
+    assert open_parts(tmp_path, RUN) == []
 
 
 def test_D03_temporary_files_are_private(run: Run) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from runner.core.errors import SandboxUnavailable
 from runner.sandbox import selftest
+from runner.sandbox.cgroups import find_places
 from runner.sandbox.commands import Backend, Command, Outcome, Room, find_backend
 from runner.sandbox.landlock import Landlock
 from runner.sandbox.selftest import Attack
@@ -35,7 +36,12 @@ def landlock() -> Backend:
 
 
 def got_out(attack: Attack) -> bool | None:
-    """Whether the attack succeeds where nothing confines it; None where it depends."""
+    """Whether the attack succeeds where nothing confines it; None where it depends.
+
+    Without a control group, what ends an unconfined command keeps it from others' processes too.
+    """
+    if attack.name in {"kill", "environ", "trace", "privileges"} and not find_places():
+        return None
     return {"anybody": True, "root": os.geteuid() == 0, "nobody": False}.get(attack.free)
 
 
@@ -114,7 +120,7 @@ def test_D11_an_attack_that_was_not_tried_is_not_held(backend: Backend) -> None:
 def test_harmful_attacks_wait_for_the_tame_ones(confined: Backend) -> None:
     """What could do harm outside is not tried in a backend that has just let out its like."""
     worst = next(each for each in ATTACKS if each.free == "untried")
-    weak = replace(worst, free="anybody", script="echo ESCAPED")
+    weak = replace(worst, free="anybody", script="echo ESCAPED", in_python=False)
     results = selftest.run(confined, [weak, worst])
     assert [each.held for each in results] == [False, None]
     assert [each.held for each in selftest.run(confined, [worst])] == [None]

@@ -99,6 +99,8 @@ def _open(
     project: Project, found: Evidence, options: Options, listener: Listener
 ) -> Session | RunReport:
     plan_id = found.plan.id
+    # leases first: a run's branch appears before its lease, so none is leased and yet unknown
+    leased = runs.leased(project, plan_id)
     known = runs.of_plan(project, plan_id)
     latest = max(known, default=0)
     if latest and not options.new:
@@ -106,7 +108,7 @@ def _open(
         if ended.ended:
             return _ended_report(project, found, latest, known[latest])
         return session.take_over(project, plan_id, latest, found=found, listener=listener)
-    number = runs.next_number(project, plan_id)
+    number = runs.number_after(plan_id, (*leased, *known))
     others = session.load_others(project, plan_id, number)
     starting.check_first_step(found, others, number, project.world.now())
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from runner import schemas
 from runner.core import validation
@@ -76,15 +76,16 @@ def of_plan(project: Project, plan: str) -> dict[int, str]:
     return dict(sorted(found.items()))
 
 
-def next_number(project: Project, plan: str) -> int:
-    """The number of the next run; a lease keeps that of a run whose branch somebody deleted.
-
-    Raises RepositoryUnsuitable after the last one that there can be.
-    """
+def leased(project: Project, plan: str) -> list[int]:
+    """Numbers of the plan's runs that have a lease; it stays when somebody deletes the branch."""
     prefix = lease_ref(plan, 0)[:-1]
     names = [ref.removeprefix(prefix) for ref in refs.under(project.git_dir, prefix)]
-    leased = [int(name) for name in names if re.fullmatch(NUMBER, name)]
-    number = max([0, *of_plan(project, plan), *leased]) + 1
+    return [int(name) for name in names if re.fullmatch(NUMBER, name)]
+
+
+def number_after(plan: str, taken: Iterable[int]) -> int:
+    """The number of the next run; raises RepositoryUnsuitable after the last that there can be."""
+    number = max(taken, default=0) + 1
     if number > LAST_NUMBER:
         message = f"numbering a run of {plan}: some ref is of run {LAST_NUMBER}, the last there is"
         hint = f"git for-each-ref 'refs/**/{plan}/{LAST_NUMBER}'"

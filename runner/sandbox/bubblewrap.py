@@ -12,8 +12,9 @@ from runner.core.errors import SandboxUnavailable
 from runner.sandbox import bubblewrap_profile, mounts, seccomp, shell
 from runner.sandbox.bubblewrap_gate import Gate
 from runner.sandbox.cgroups import Group
-from runner.sandbox.contract import Command, Outcome, Room
+from runner.sandbox.contract import Command, Limits, Outcome, Room
 from runner.sandbox.listener import listen_inside
+from runner.sandbox.mounts_private import Survey
 from runner.sandbox.output import Stream
 from runner.sandbox.pipes import Pipe, memory_file
 from runner.sandbox.proxy import PORT, VARIABLES, Proxy
@@ -32,6 +33,7 @@ class Bubblewrap:
     def __init__(self, program: str = "bwrap", *, resolve: Resolve = system_addresses) -> None:
         self._program = _find(program)
         self._resolve = resolve
+        self._survey = Survey()
         self.name = _version(self._program)
 
     def run(
@@ -79,7 +81,10 @@ class Bubblewrap:
         variables = VARIABLES if command.network else {}
         env = shell.environment(command, room, home=mounts.HOME, tmp=mounts.TMP)
         options = mounts.bwrap_options(
-            room, working_dir=command.working_dir, env={**variables, **env}
+            room,
+            working_dir=command.working_dir,
+            env={**variables, **env},
+            survey=self._survey,
         )
         with ExitStack() as stack:
             # Options travel in a file: an argv can be read by every user of the machine.

@@ -63,6 +63,7 @@ def rules(room: Room, scratch: Path, *, system: Sequence[Rule]) -> list[Rule]:
     return [
         *system,
         *(Rule(path=real, access=RUN) for real, _ in tools.folders(room)),
+        *(Rule(path=real, access=RUN) for real, _ in tools.checked(room, _own_tools(room))),
         *(Rule(path=_present(folder), access=READ) for folder in room.git_objects),
         Rule(path=_present(room.workspace), access=OWN),
         Rule(path=scratch, access=OWN),
@@ -78,9 +79,9 @@ def _system() -> Iterator[Rule]:
     roots = (Path(f"/{name}") for name in _ROOT_FOLDERS)
     yield from (Rule(path=each, access=RUN) for each in roots if _is_apart(each))
     yield from _programs(Path("/usr"))
-    yield from open_parts(Path("/opt"), RUN)
+    yield from open_parts(Path("/opt"), RUN, owner=_owner())
     yield Rule(path=Path("/proc"), access=READ)
-    yield from open_parts(Path("/etc"), READ)
+    yield from open_parts(Path("/etc"), READ, owner=_owner())
     for name in _DEVICES:
         yield Rule(path=Path("/dev") / name, access=Access.READ_FILE | Access.WRITE_FILE)
 
@@ -102,13 +103,23 @@ def _check_closed(room: Room) -> None:
             )
 
 
+def _own_tools(room: Room) -> Iterator[Path]:
+    """The runner's own among the machine's programs are there where the team has named them."""
+    return (each for each in tools.shown(room) if each.stat().st_uid == _owner())
+
+
+def _owner() -> int | None:
+    """Whose files a command could open up for later ones; as root everything would be meant."""
+    return os.geteuid() or None
+
+
 def _is_apart(root: Path) -> bool:
     return root.is_dir() and not root.resolve().is_relative_to("/usr")
 
 
 def _programs(folder: Path) -> Iterator[Rule]:
     """The distribution's own files hold no secrets; what was put into `local` is surveyed."""
-    local = open_parts(folder / "local", RUN)
+    local = open_parts(folder / "local", RUN, owner=_owner())
     if local == [Rule(path=folder / "local", access=RUN)]:
         yield Rule(path=folder, access=RUN)
         return
@@ -121,21 +132,23 @@ def _is_real_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
-def open_parts(folder: Path, access: Access) -> list[Rule]:
+def open_parts(folder: Path, access: Access, *, owner: int | None = None) -> list[Rule]:
     """What everybody may read: as root, or as its owner, a command could read the rest too.
 
+    Nor is it what belongs to the owner: a command could have changed the mode.
     A grant holds for all that is below a folder, so a folder with something closed in it is
     granted in parts, and cannot be listed itself.
     """
-    parts, whole = _Survey(access).of(folder)
+    parts, whole = _Survey(access, owner).of(folder)
     return [Rule(path=folder, access=access)] if whole else parts
 
 
 class _Survey:
     """Looks at so many files at most; a folder that it did not get through is not granted."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, owner: int | None) -> None:
         self._access = access
+        self._owner = owner
         self._left = _MOST_LOOKED_AT
 
     def of(self, folder: Path) -> tuple[list[Rule], bool]:
@@ -156,18 +169,19 @@ class _Survey:
         if entry.is_symlink():
             return [], True
         try:
-            mode = entry.stat(follow_symlinks=False).st_mode
+            found = entry.stat(follow_symlinks=False)
         except FileNotFoundError:
             return [], True
         except OSError:
             return [], False
-        if stat.S_ISDIR(mode):
-            return self._folder(Path(entry.path), mode)
-        if stat.S_ISREG(mode) and mode & stat.S_IROTH:
-            access = self._access & ~Access.READ_DIR
-            return [Rule(path=Path(entry.path), access=access)], True
-        return [], False
+        if found.st_uid == self._owner:
+            return [], False
+        return self._known(Path(entry.path), found.st_mode)
 
-    def _folder(self, path: Path, mode: int) -> tuple[list[Rule], bool]:
-        parts, is_open = self.of(path) if mode & 0o005 == 0o005 else ([], False)
-        return ([Rule(path=path, access=self._access)] if is_open else parts), is_open
+    def _known(self, path: Path, mode: int) -> tuple[list[Rule], bool]:
+        if stat.S_ISDIR(mode):
+            parts, is_open = self.of(path) if mode & 0o005 == 0o005 else ([], False)
+            return ([Rule(path=path, access=self._access)] if is_open else parts), is_open
+        if stat.S_ISREG(mode) and mode & stat.S_IROTH:
+            return [Rule(path=path, access=self._access & ~Access.READ_DIR)], True
+        return [], False

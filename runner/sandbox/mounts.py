@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from runner.core.errors import SandboxUnavailable, WorkspaceSecurityError
 from runner.sandbox import tools
 from runner.sandbox.contract import Room
+from runner.sandbox.mounts_private import Survey, covers, few, outermost
 
 HOME = "/home/sandbox"
 TMP = "/tmp"  # noqa: S108 - a private one, inside the sandbox
@@ -29,11 +30,6 @@ _SYSTEM = shlex.split(
 # For a command of root /proc/sys would be the machine's own (core_pattern runs a program as
 # root outside), and /dev would hold files without a limit.
 _SEALED = ("--remount-ro", "/proc", "--remount-ro", "/dev")
-# Where others than the machine's own packages put files, some of them private. There may be
-# very many: only the first levels are looked at.
-_LARGE = ("/opt", "/usr/local")
-_LEVELS = 3
-_EVERY_LEVEL = 1000
 _ROOT_LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _SYSTEM_FOLDERS = (
     *("/usr", "/etc", "/opt", "/proc", "/dev", "/sys", "/run", "/boot", "/var", HOME),
@@ -47,21 +43,25 @@ _CLOSED_FOLDERS = (
 _SOURCE_FOLDERS = ("/usr/src", "/usr/local/src")
 
 
-def bwrap_options(room: Room, *, working_dir: str, env: dict[str, str]) -> list[str]:
+def bwrap_options(
+    room: Room, *, working_dir: str, env: dict[str, str], survey: Survey
+) -> list[str]:
     """All options but those of descriptors; raises SandboxUnavailable for an unfit room."""
     _check_place(room.mount_at)
     inside = str(room.mount_at)
+    hidden = _hidden(room, survey)
+    shown = [place for place in tools.shown(room) if _is_in(place, (*hidden, inside))]
+    covered, seals = covers(hidden, (room.mount_at, *room.git_objects, *shown))
     mounts = [
         *_root_links(),
         *_SYSTEM,
         *_SEALED,
-        *_hidden(Path("/etc")),
-        *(part for place in _LARGE for part in _hidden(Path(place), levels=_LEVELS)),
-        *_closed(room),
+        *covered,
         *("--bind", str(room.workspace), inside),
         *_read_only(room),
         *_objects(room),
-        *_tools(room),
+        *_tools(room, shown),
+        *seals,
     ]
     variables = [part for name, value in env.items() for part in ("--setenv", name, value)]
     folder = os.path.normpath(f"{inside}/{working_dir}")
@@ -106,10 +106,10 @@ def _check_place(mount_at: Path) -> None:
     place = str(mount_at)
     if not mount_at.is_absolute() or os.path.normpath(place) != place:
         raise SandboxUnavailable(f"confining a command: workspace path {place!r} is not absolute")
-    covers = any(Path(folder).is_relative_to(mount_at) for folder in _SYSTEM_FOLDERS)
+    hides = any(Path(folder).is_relative_to(mount_at) for folder in _SYSTEM_FOLDERS)
     closed = any(mount_at.is_relative_to(folder) for folder in _CLOSED_FOLDERS)
     source = any(mount_at.is_relative_to(folder) for folder in _SOURCE_FOLDERS)
-    if covers or (closed and not source):
+    if hides or (closed and not source):
         raise SandboxUnavailable(
             f"confining a command: the workspace at {place} would hide a system folder",
             hint="git clone the repository into a folder of its own, such as ~/project",
@@ -121,35 +121,22 @@ def _root_links() -> list[str]:
     return [part for name in links for part in ("--symlink", f"usr/{name}", f"/{name}")]
 
 
-def _closed(room: Room) -> list[str]:
-    """Folders of git's own that lie where everything else is shown."""
-    shown = [each for each in room.closed if any(map(each.is_relative_to, tools.SHOWN))]
-    return [part for each in shown if each.is_dir() for part in _empty_folder(str(each))]
+def _hidden(room: Room, survey: Survey) -> list[str]:
+    """What is private, and git's own folders, where everything else is shown.
+
+    What lies in the workspace's place is covered by that.
+    """
+    closed = [folder.resolve() for folder in room.closed]
+    shown = [str(each) for each in closed if tools.is_shown(each)]
+    return [
+        path
+        for path in few(outermost((*survey.private(), *shown)))
+        if not Path(path).is_relative_to(room.mount_at)
+    ]
 
 
-def _hidden(folder: Path, *, levels: int = _EVERY_LEVEL) -> list[str]:
-    """Covers what others may not read: as root, or as its owner, a command could."""
-    options: list[str] = []
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:
-        return options
-    for entry in entries:
-        try:
-            mode = entry.stat(follow_symlinks=False).st_mode
-        except FileNotFoundError:
-            continue  # gone meanwhile
-        if stat.S_ISDIR(mode):
-            is_open = mode & 0o005 == 0o005
-            deeper = _hidden(Path(entry.path), levels=levels - 1) if levels > 1 else []
-            options += deeper if is_open else _empty_folder(entry.path)
-        elif not stat.S_ISLNK(mode) and not mode & stat.S_IROTH:
-            options += ["--ro-bind", "/dev/null", entry.path]
-    return options
-
-
-def _empty_folder(path: str) -> list[str]:
-    return ["--size", "4096", "--perms", "0000", "--tmpfs", path, "--remount-ro", path]
+def _is_in(place: Path, folders: Iterable[str]) -> bool:
+    return any(place.is_relative_to(folder) for folder in folders)
 
 
 def _read_only(room: Room) -> list[str]:
@@ -179,10 +166,10 @@ def _objects(room: Room) -> list[str]:
     ]
 
 
-def _tools(room: Room) -> list[str]:
+def _tools(room: Room, covered: list[Path]) -> list[str]:
     return [
         part
-        for real, place in tools.folders(room)
+        for real, place in (*tools.folders(room), *tools.checked(room, covered))
         for part in ("--ro-bind", str(real), _apart(room, place))
     ]
 

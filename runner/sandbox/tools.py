@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pwd
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from runner.core.errors import SandboxUnavailable
@@ -18,14 +18,31 @@ _SYSTEM = (*SHOWN, *_CLOSED, *map(Path, ("/var", "/home", "/tmp", "/var/tmp"))) 
 
 def folders(room: Room) -> Iterator[tuple[Path, Path]]:
     """Yield (real folder, place inside) to show for a room's tools; raises SandboxUnavailable."""
+    return checked(room, (each for each in _named(room) if not is_shown(each)))
+
+
+def shown(room: Room) -> Iterator[Path]:
+    """Yield those that lie among the machine's programs, and are there without being shown."""
+    return (each for each in _named(room) if is_shown(each))
+
+
+def checked(room: Room, places: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
+    """Yield (real folder, place inside); raises SandboxUnavailable for what must stay hidden."""
+    return ((_real(room, place), place) for place in places)
+
+
+def is_shown(folder: Path) -> bool:
+    return any(folder.is_relative_to(place) for place in SHOWN)
+
+
+def _named(room: Room) -> Iterator[Path]:
     for tool in room.tools:
         if not tool.is_dir():
             raise SandboxUnavailable(f"confining a command: the tool folder {tool} is missing")
         for folder in (tool, *base_prefix(tool)):
             if ".." in folder.parts:
                 raise _refused(folder, "leads through `..`")
-            if not any(folder.is_relative_to(shown) for shown in SHOWN):
-                yield _real(room, folder), folder
+            yield folder
 
 
 def base_prefix(tool: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -55,7 +56,7 @@ class Bubblewrap:
             process = self._start(command, room, output=output, gate=gate)
             tree = NamespaceTree(process, lambda: gate.first_pid, group)
             stack.callback(tree.kill)
-            _let_start(process, gate, group=group, proxy=proxy)
+            _let_start(process, gate, limits=command.limits, group=group, proxy=proxy)
             supervisor = Supervisor(
                 process,
                 tree,
@@ -95,7 +96,7 @@ class Bubblewrap:
                 [
                     *("--args", str(files[0]), "--seccomp", str(files[1])),
                     *("--json-status-fd", str(gate.status), "--block-fd", str(gate.block), "--"),
-                    *shell.argv(command, mark=gate.mark, own_users=True),
+                    *shell.argv(command, mark=gate.mark),
                 ],
                 output=output.write_end,
                 keep=(*files, *gate.kept),
@@ -122,18 +123,35 @@ class Bubblewrap:
 
 
 def _let_start(
-    process: subprocess.Popen[bytes], gate: Gate, *, group: Group | None, proxy: Proxy | None
+    process: subprocess.Popen[bytes],
+    gate: Gate,
+    *,
+    limits: Limits,
+    group: Group | None,
+    proxy: Proxy | None,
 ) -> None:
     """From its first moment on the command is held, and its way out is watched."""
     first = gate.wait_for_namespaces()
     if first is None:
         return
+    _limit(first, limits)
     if group:
         group.add(process.pid)
         group.add(first)
     if proxy:
         proxy.serve(listen_inside(first, PORT))
     gate.open()
+
+
+def _limit(pid: int, limits: Limits) -> None:
+    """All that comes of the first process inherits them."""
+    try:
+        for number, soft, hard in shell.resource_limits(limits, own_users=True):
+            resource.prlimit(pid, number, (soft, hard))
+    except ProcessLookupError:
+        return  # what ended before its start says why itself
+    except (OSError, ValueError, OverflowError) as error:
+        raise _not_confined(f"prlimit: {error}") from error
 
 
 def _find(program: str) -> str:

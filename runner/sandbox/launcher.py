@@ -8,8 +8,10 @@ signal n as 128 + n.
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
+import resource
 import signal
 import struct
 import sys
@@ -60,6 +62,7 @@ def _become(task: dict[str, Any], *, launcher: int) -> NoReturn:
         os.chdir(task["folder"])
         if confinement := task["confinement"]:
             _confine(confinement)
+        _limit(task["limits"])
         os.execvpe(task["argv"][0], task["argv"], task["env"])  # noqa: S606  # a shell of its own would come between
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""
@@ -79,6 +82,14 @@ def _detach(launcher: int) -> None:
     _prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != launcher:
         os._exit(_SET_UP_FAILED)
+
+
+def _limit(limits: list[tuple[int, int, int]]) -> None:
+    for number, soft, hard in limits:
+        try:
+            resource.setrlimit(number, (soft, hard))
+        except (OSError, ValueError, OverflowError) as error:
+            raise OSError(errno.EPERM, str(error), "prlimit") from error
 
 
 def _confine(confinement: dict[str, Any]) -> None:

@@ -109,7 +109,8 @@ class Launch:
         home, tmp = (str(self._scratch / name) for name in ("home", "tmp"))
         task = {
             "parent": os.getpid(),
-            "argv": shell.argv(self._command, mark=mark.write_end, own_users=False),
+            "argv": shell.argv(self._command, mark=mark.write_end),
+            "limits": shell.resource_limits(self._command.limits, own_users=False),
             "env": shell.environment(self._command, self._room, home=home, tmp=tmp),
             "folder": str(self._room.workspace / self._command.working_dir),
             "mark": mark.write_end,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,11 +47,28 @@ def _check_text(text: str, what: str) -> None:
         raise StepFailed(f"running a command: {what} holds a NUL or is over {_MAX_BYTES} bytes")
 
 
-def argv(command: Command, *, mark: int, own_users: bool) -> list[str]:
-    """`mark` is the descriptor that gets one byte before the command starts."""
-    preamble = _PREAMBLE.format(mark=mark)
-    limited = _prlimit(command.limits, own_users=own_users)
-    return [*limited, "--", "/usr/bin/bash", "-p", "-c", preamble, "bash", command.script]
+def argv(command: Command, *, mark: int) -> list[str]:
+    """`mark` is the descriptor that gets one byte before the command starts.
+
+    Limits are set from outside before: its variables would reach a program that sets them.
+    """
+    return ["/usr/bin/bash", "-p", "-c", _PREAMBLE.format(mark=mark), "bash", command.script]
+
+
+def resource_limits(limits: Limits, *, own_users: bool) -> list[tuple[int, int, int]]:
+    """Each as its number, soft and hard.
+
+    Outside its own user namespace a count of processes would take in the person's others.
+    """
+    same = {
+        resource.RLIMIT_DATA: limits.memory_bytes,
+        resource.RLIMIT_FSIZE: limits.file_bytes,
+        resource.RLIMIT_NOFILE: limits.open_files,
+        resource.RLIMIT_CORE: 0,
+        **({resource.RLIMIT_NPROC: limits.processes} if own_users else {}),
+    }
+    processor = (resource.RLIMIT_CPU, limits.cpu_s, limits.cpu_s + 1)
+    return [*((number, limit, limit) for number, limit in same.items()), processor]
 
 
 def environment(command: Command, room: Room, *, home: str, tmp: str) -> dict[str, str]:
@@ -105,17 +123,3 @@ def _signal_of(ending: Ending) -> int | None:
 
 def _tool_bins(tools: Sequence[Path]) -> list[Path]:
     return [tool / "bin" if (tool / "bin").is_dir() else tool for tool in tools]
-
-
-def _prlimit(limits: Limits, *, own_users: bool) -> list[str]:
-    """Outside its own user namespace a count of processes would take in the person's others."""
-    processes = [f"--nproc={limits.processes}"] if own_users else []
-    return [
-        "/usr/bin/prlimit",
-        *processes,
-        f"--data={limits.memory_bytes}",
-        f"--fsize={limits.file_bytes}",
-        f"--nofile={limits.open_files}",
-        f"--cpu={limits.cpu_s}:{limits.cpu_s + 1}",
-        "--core=0",
-    ]

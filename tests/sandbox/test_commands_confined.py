@@ -30,7 +30,7 @@ def python(run: Run, code: str) -> str:
     command = Command(
         script='python -c "$CODE"',
         env={"CODE": code, "PYTHONPATH": str(PACKAGES)},
-        limits=Limits(timeout_s=20),
+        limits=Limits(timeout_s=120),
     )
     return run(command).output.decode()
 
@@ -331,7 +331,7 @@ find_backend("confined").run(
 
 def test_D08_fork_bomb(run: Run) -> None:
     """A fork bomb is ended, by our count or by the kernel's."""
-    limits = Limits(timeout_s=20, processes=64)
+    limits = Limits(timeout_s=120, processes=64)
     # As root only our count ends it: at full speed it leaves other tests no process meanwhile.
     pause = "sleep 0.03; " if os.geteuid() == 0 else ""
     outcome = run(Command(script=f"f() {{ {pause}f | f & }}; f; sleep 10", limits=limits))
@@ -554,7 +554,7 @@ def as_nobody(folder: Path) -> None:
     bomb = run(Command(script="for i in $(seq 60); do sleep 5 & done; exit 0", limits=limits))
     # either the kernel's limit or the watchdog comes first
     assert b"Resource temporarily unavailable" in bomb.output or bomb.limit_hit == "processes"
-    memory = Limits(timeout_s=20, memory_bytes=50 << 20)
+    memory = Limits(timeout_s=120, memory_bytes=50 << 20)
     big = run(Command(script="head -c 200M /dev/zero | tail", limits=memory))
     assert b"memory exhausted" in big.output or big.limit_hit == "memory"
     assert run(Command(script="sleep 50", limits=Limits(timeout_s=0.2))).timed_out

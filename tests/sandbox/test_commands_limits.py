@@ -14,7 +14,7 @@ from runner.sandbox.commands import Command, Limits
 
 def test_D08_endless_output(run_any: Run) -> None:
     """100 MB of output is cut to its ends, with its true length and digest."""
-    limits = Limits(timeout_s=20, output_bytes=1000)
+    limits = Limits(timeout_s=120, output_bytes=1000)
     outcome = run_any(Command(script="head -c 100000000 /dev/zero; echo end", limits=limits))
     assert outcome.exit_code == 0
     assert outcome.truncated
@@ -25,7 +25,7 @@ def test_D08_endless_output(run_any: Run) -> None:
 
 def test_D08_memory_of_one_process(run_any: Run) -> None:
     """A process that allocates past the limit gets no memory."""
-    limits = Limits(timeout_s=20, memory_bytes=200 << 20)
+    limits = Limits(timeout_s=120, memory_bytes=200 << 20)
     outcome = run_any(Command(script="python -c 'bytearray(4 << 30)'", limits=limits))
     assert b"MemoryError" in outcome.output
 
@@ -33,7 +33,7 @@ def test_D08_memory_of_one_process(run_any: Run) -> None:
 def test_D08_memory_of_many_processes(run_any: Run) -> None:
     """Processes that stay below the limit each are ended when they pass it together."""
     script = "for i in 1 2 3 4; do python -c 'import time; b = b\"x\" * (100 << 20); time.sleep(20)' & done; wait"
-    outcome = run_any(Command(script=script, limits=Limits(timeout_s=20, memory_bytes=250 << 20)))
+    outcome = run_any(Command(script=script, limits=Limits(timeout_s=120, memory_bytes=250 << 20)))
     assert outcome.limit_hit == "memory"
     assert outcome.signal == signal.SIGKILL
 
@@ -46,21 +46,21 @@ def test_memory_shared_by_fork_counts_once(run_any: Run) -> None:
         "for _ in range(5): os.fork() or (time.sleep(0.5), os._exit(0))\n"
         "for _ in range(5): os.wait()'"
     )
-    outcome = run_any(Command(script=script, limits=Limits(timeout_s=20, memory_bytes=300 << 20)))
+    outcome = run_any(Command(script=script, limits=Limits(timeout_s=120, memory_bytes=300 << 20)))
     assert outcome.exit_code == 0, outcome.output
 
 
 def test_D08_many_processes(run_any: Run, marker: str) -> None:
     """More processes than allowed are ended or not started, by our count or by the kernel's."""
     script = f"for i in $(seq 200); do sleep {marker} & done; wait"
-    outcome = run_any(Command(script=script, limits=Limits(timeout_s=20, processes=64)))
+    outcome = run_any(Command(script=script, limits=Limits(timeout_s=120, processes=64)))
     assert outcome.limit_hit == "processes" or b"Resource temporarily unavailable" in outcome.output
     assert gone(marker)
 
 
 def test_D08_large_file(run_any: Run, workspace: Path) -> None:
     """A file stops growing at the limit."""
-    limits = Limits(timeout_s=20, file_bytes=1 << 20)
+    limits = Limits(timeout_s=120, file_bytes=1 << 20)
     outcome = run_any(Command(script="head -c 5000000 /dev/zero > big", limits=limits))
     assert (outcome.signal, outcome.limit_hit) == (signal.SIGXFSZ, "file_size")
     assert (workspace / "big").stat().st_size == 1 << 20
@@ -68,7 +68,7 @@ def test_D08_large_file(run_any: Run, workspace: Path) -> None:
 
 def test_limits_cannot_be_raised(run_any: Run) -> None:
     """Limits are hard: a command reads them and cannot lift its own."""
-    limits = Limits(timeout_s=20, open_files=100, cpu_s=77)
+    limits = Limits(timeout_s=120, open_files=100, cpu_s=77)
     script = "ulimit -n; ulimit -t; ulimit -c; ulimit -d; ulimit -n 101; ulimit -Ht"
     outcome = run_any(Command(script=script, limits=limits))
     said = outcome.output.decode()
@@ -77,16 +77,25 @@ def test_limits_cannot_be_raised(run_any: Run) -> None:
     assert said.split()[-1] == "78"
 
 
+def test_D08_variables_reach_no_program_before_the_limits(run_any: Run) -> None:
+    """What the loader does by a command's variables, it does in the shell that is held already."""
+    outcome = run_any(Command(script="ulimit -Hn", env={"LD_DEBUG": "files"}))
+    lines = outcome.output.decode().splitlines()
+    loaded = {line.split()[-1] for line in lines if "initialize program" in line}
+    assert loaded == {"/usr/bin/bash"}
+    assert lines.count("1024") == 1
+
+
 def test_D08_processor_time(run_any: Run) -> None:
     """A process that only computes is ended when its processor time is used up, and that is told."""
-    limits = Limits(timeout_s=20, cpu_s=1)
+    limits = Limits(timeout_s=120, cpu_s=1)
     outcome = run_any(Command(script="while :; do :; done", limits=limits))
     assert (outcome.limit_hit, outcome.signal) == ("cpu", signal.SIGXCPU)
 
 
 def test_D08_output_without_end(run_any: Run, marker: str) -> None:
     """Who says far more than is kept is ended, and so is what it has started."""
-    limits = Limits(timeout_s=20, output_bytes=1000, total_output_bytes=1 << 20)
+    limits = Limits(timeout_s=120, output_bytes=1000, total_output_bytes=1 << 20)
     outcome = run_any(Command(script=f"sleep {marker} & yes", limits=limits))
     assert (outcome.limit_hit, outcome.signal) == ("output", signal.SIGKILL)
     assert outcome.truncated

@@ -47,7 +47,7 @@ def started(room: Room, script: str, *, confined: bool) -> Outcome:
             filter=program(own_namespaces=False).hex(),
         )
         launch = Launch(
-            Command(script=script, limits=Limits(timeout_s=20, processes=400)),
+            Command(script=script, limits=Limits(timeout_s=120, processes=400)),
             room,
             scratch=folder,
             backend="under test",

@@ -143,7 +143,7 @@ def test_D08_fork_bomb(run: Run, marker: str) -> None:
     """A fork bomb at full speed is ended, where the kernel caps its processes."""
     if not find_places():
         pytest.skip("no control group can be had: a bomb at full speed is not tried")
-    limits = Limits(timeout_s=20, processes=64)
+    limits = Limits(timeout_s=120, processes=64)
     script = f"f() {{ f | f & }}; sleep {marker} & f; wait; sleep {marker}"
     outcome = run(Command(script=script, limits=limits))
     assert (outcome.limit_hit, outcome.signal) == ("processes", signal.SIGKILL)

@@ -53,7 +53,7 @@ def run_here(confined: Backend, room: Room) -> Run:
 
 
 def asking(script: str, *hosts: str, **env: str) -> Command:
-    return Command(script=ASK + script, network=hosts, env=env, limits=Limits(timeout_s=20))
+    return Command(script=ASK + script, network=hosts, env=env, limits=Limits(timeout_s=120))
 
 
 def lines(outcome: Outcome) -> list[str]:

@@ -55,7 +55,7 @@ def bound(backend: Backend, room: Room) -> Run:
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Outcome:
         if isinstance(command, str):
-            command = Command(script=command, limits=Limits(timeout_s=20))
+            command = Command(script=command, limits=Limits(timeout_s=120))
         return backend.run(command, room, on_output=on_output, cancelled=cancelled)
 
     return run
@@ -63,7 +63,7 @@ def bound(backend: Backend, room: Room) -> Run:
 
 def python(run: Run, code: str, **env: str) -> str:
     """What the code prints inside."""
-    limits = Limits(timeout_s=20)
+    limits = Limits(timeout_s=120)
     command = Command(script='python -c "$CODE"', env={"CODE": code, **env}, limits=limits)
     return run(command).output.decode()
 

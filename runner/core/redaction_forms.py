@@ -19,12 +19,18 @@ _UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._
 # What Python's `quote`, and `encodeURIComponent` and `encodeURI` in browsers, leave as it is.
 _SAFE_SETS = ("", "/", "!*'()", "!*'();,/?:@&=+$#")
 _PLAIN = re.compile(r"[^A-Za-z0-9_@%+=:,./-]")
+_HTML_QUOTES = (
+    ("&quot;", "&#x27;"),
+    ("&quot;", "&#39;"),
+    ("&#34;", "&#39;"),
+    ("&quot;", "&apos;"),
+)
 _BOUNDARY = re.compile(r"-----.*-----")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forms:
-    """What to look for; `wrapped` ones are found with line ends in them, and hold none."""
+    """What to look for; `wrapped` ones are found with gaps in them, and hold none."""
 
     exact: tuple[bytes, ...]
     wrapped: tuple[bytes, ...]
@@ -74,9 +80,8 @@ def _for_languages(text: str) -> Iterator[str]:
         dumped = json.dumps(text, ensure_ascii=ascii_only)[1:-1]
         yield dumped
         yield dumped.replace("/", "\\/")
-    yield html.escape(text)
-    yield html.escape(text).replace("&#x27;", "&#39;")
-    yield html.escape(text, quote=False)
+        yield json.dumps(dumped)[1:-1]
+    yield from _in_html(text)
     yield text.replace("'", "'\"'\"'")
     yield text.replace("'", "'\\''")
     yield _PLAIN.sub(r"\\\g<0>", text)
@@ -85,13 +90,23 @@ def _for_languages(text: str) -> Iterator[str]:
     yield text.replace("\n", "\r\n")
 
 
+def _in_html(text: str) -> Iterator[str]:
+    for double, single in _HTML_QUOTES:
+        yield html.escape(text, quote=False).replace('"', double).replace("'", single)
+    yield html.escape(text, quote=False)
+    yield "".join(each if each.isascii() else f"&#{ord(each)};" for each in html.escape(text))
+    for style in ("&#{};", "&#x{:x};", "&#x{:X};"):
+        yield "".join(style.format(ord(each)) for each in text)
+
+
 def _in_url(text: str) -> Iterator[str]:
+    """As it is, and where such an address is itself part of another's query."""
     for data in _encoded(text):
         some = [_quoted(data, _UNRESERVED + safe) for safe in _SAFE_SETS]
         plus = _quoted(data, _UNRESERVED + " ").replace(" ", "+")
         for form in (*some, plus, _quoted(data, "")):
-            yield form
-            yield re.sub(r"%[0-9A-F]{2}", _lower, form)
+            lower = re.sub(r"%[0-9A-F]{2}", _lower, form)
+            yield from (form, lower, form.replace("%", "%25"), lower.replace("%", "%25"))
 
 
 def _quoted(data: bytes, safe: str) -> str:
@@ -116,9 +131,8 @@ def _wrapped(data: bytes) -> Iterator[bytes]:
     for each in _base64(data):
         yield each.encode()
         yield each.translate(_URL_LETTERS).encode()
-    for digits in (data.hex(), data.hex(" "), data.hex(":")):
-        yield digits.encode()
-        yield digits.upper().encode()
+    yield data.hex().encode()
+    yield data.hex().upper().encode()
 
 
 def _base64(data: bytes) -> Iterator[str]:

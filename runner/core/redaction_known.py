@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator
 from runner.core.redaction_forms import forms
 
 MARK = b"[redacted: secret]"
-_LINE_ENDS = re.compile(rb"[\r\n]+")
-# Encoders wrap lines by one line end; what lies beyond an empty line belongs to something else.
-_GAP = 3
-_GAPS = re.compile(rb"[\r\n]{3,}")
-_BARRIER = b"\0"
+# What may stand between the letters of an encoding: line ends, also as JSON has them, indentation,
+# and what parts groups of digits. What lies beyond a wide gap belongs to something else.
+_TO_BLANKS = bytes.maketrans(b"\r\n\t:\\", b"     ")
+_ESCAPED_ENDS = (rb"\n", rb"\r")
+_WIDE = 41
+_WIDE_GAP, _BARRIER = _WIDE * b" ", b"\0"
+_GAPS = re.compile(rb" +")
 
 
 class Known:
@@ -67,15 +69,23 @@ class Known:
                 yield original.place(start), original.place(start + len(form) - 1) + 1
 
     def _undecided(self, text: bytes, flat: bytes) -> int:
-        """Where the longest end of the text begins with which a form begins."""
+        """Where the longest end of the text begins with which a form or an escape begins."""
         exact = max(_overlap(text, form) for form in self._exact)
         wrapped = max(_overlap(flat, form) for form in self._wrapped)
-        return len(text) - max(exact, _unflattened(text, wrapped))
+        begin = len(text) - max(exact, _unflattened(text, wrapped))
+        return begin - text.endswith(b"\\", 0, begin)
+
+
+def _blanked(text: bytes) -> bytes:
+    """The text, as long as it was, with blanks for all that encodings are broken by."""
+    for end in _ESCAPED_ENDS:
+        text = text.replace(end, b"  ")
+    return text.translate(_TO_BLANKS)
 
 
 def _flattened(text: bytes) -> bytes:
-    """The text without line ends; where there are several at once, with a barrier."""
-    return _GAPS.sub(_BARRIER, text).translate(None, b"\r\n")
+    """The text without gaps; where one is wide, with barriers."""
+    return _blanked(text).replace(_WIDE_GAP, _BARRIER).translate(None, b" ")
 
 
 def _places(text: bytes, form: bytes) -> Iterator[int]:
@@ -96,8 +106,8 @@ def _overlap(text: bytes, form: bytes) -> int:
 
 
 def _unflattened(text: bytes, length: int) -> int:
-    """How much of the text's end the last bytes of the flattened text take, line ends included."""
-    window = text[-_GAP * (length + 1) :]
+    """How much of the text's end the last bytes of the flattened text take, with their gaps."""
+    window = text[-_WIDE * (length + 1) :]
     return len(window) - _Original(window).place(len(_flattened(window)) - length) if length else 0
 
 
@@ -107,11 +117,10 @@ class _Original:
     def __init__(self, text: bytes) -> None:
         self._flat, self._left_out = [0], [0]
         left_out = 0
-        for ends in _LINE_ENDS.finditer(text):
-            length = ends.end() - ends.start()
-            kept = length >= _GAP
-            self._flat.append(ends.start() - left_out + kept)
-            left_out += length - kept
+        for gap in _GAPS.finditer(_blanked(text)):
+            barriers, blanks = divmod(gap.end() - gap.start(), _WIDE)
+            self._flat.append(gap.start() - left_out + barriers)
+            left_out += barriers * (_WIDE - 1) + blanks
             self._left_out.append(left_out)
 
     def place(self, flat: int) -> int:

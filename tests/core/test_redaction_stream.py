@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import shlex
 import textwrap
@@ -14,6 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runner.core.redaction import redact
+from runner.core.redaction_known import Known
 from runner.core.redaction_stream import LONGEST_LINE, Redactor
 
 VALUE = "Tr0ub4dor&3/'blå'+zz\"x"
@@ -25,6 +27,7 @@ VALUES = ["abcabcabd", "cabdcc-xx", "é-\n-abc9", "ababab"]
 PIECES = st.sampled_from(
     [
         *("ab", "c", "abcabcab", "d", "cabdc", "c-xx", "é", "-", "\n", "\r\n", "\n\n\n", " "),
+        *("\\", "\\n", "\\\\r\\\\n", "n", ":", "\n  ", 40 * " ", 50 * " ", "61 6", "2 61:62"),
         *("YWJjYWJj", "YWJk", "YWJj", "FiY2FiY2", "FiZ", "6162", "636162", "63616264", "é-\n"),
         *("password=", "hunter22", "-----BEGIN PRIVATE KEY-----", "QUJD" * 12, "!"),
         *("-----END PRIVATE KEY-----", "AKIA", "ABCD" * 4, "https://u:", "@", "\ud800"),
@@ -49,7 +52,7 @@ def wrapped(text: str, width: int = 76, end: str = "\n") -> str:
 
 def forms() -> dict[str, str]:
     data = VALUE.encode()
-    long = b"before it " + data * 9 + b" and after it"
+    long = base64.b64encode(b"before it " + data * 9 + b" and after it").decode()
     encoded = {
         f"base64 after {skip}": base64.b64encode(b"x" * skip + data + b"yz").decode()
         for skip in range(3)
@@ -57,20 +60,30 @@ def forms() -> dict[str, str]:
     return {
         **encoded,
         "base64url": base64.urlsafe_b64encode(b"?" + data).decode(),
-        "base64 wrapped": wrapped(base64.b64encode(long).decode()),
-        "base64 wrapped by CRLF": wrapped(base64.b64encode(long).decode(), 64, "\r\n"),
+        "base64 wrapped": wrapped(long),
+        "base64 wrapped by CRLF": wrapped(long, 64, "\r\n"),
         "base64 in odd lines": wrapped(base64.b64encode(data).decode(), 5),
         "hex": data.hex(),
         "HEX": data.hex().upper(),
         "hex wrapped": wrapped(data.hex(), 7),
         "hex as od has it": "\n".join(f" {data[at : at + 8].hex(' ')}" for at in (0, 8, 16)),
         "hex with colons": data.hex(":"),
+        "hex as xxd groups it": data.hex(" ", 2),
+        "base64 indented": wrapped(base64.b64encode(data).decode(), 20, "\n" + 12 * " "),
+        "base64 in JSON": json.dumps(wrapped(base64.b64encode(data).decode(), 20)),
+        "base64 in JSON in JSON": json.dumps(json.dumps(wrapped(long[:400], 19, "\r\n"))),
         "URL": quote(VALUE, safe=""),
         "URL with slashes": quote(VALUE),
         "url": quote(VALUE, safe="").lower().replace("tr0", "Tr0"),
+        "URL in a URL": quote(quote(VALUE, safe=""), safe=""),
         "form": quote_plus(VALUE),
         "every byte in a URL": "".join(f"%{each:02x}" for each in data),
         "JSON": json.dumps(VALUE),
+        "JSON in JSON": json.dumps(json.dumps(VALUE)),
+        "HTML": html.escape(VALUE).replace("å", "&#229;"),
+        "HTML all in numbers": "".join(f"&#{ord(each)};" for each in VALUE),
+        "HTML of a template": html.escape(VALUE).replace("&quot;", "&#34;").replace("x27", "39"),
+        "HTML in hexadecimal": "".join(f"&#x{ord(each):X};" for each in VALUE),
         "JSON in UTF-8": json.dumps(VALUE, ensure_ascii=False),
         "JSON all in numbers": "".join(f"\\u{ord(each):04X}" for each in VALUE),
         "shell": shlex.quote(VALUE),
@@ -108,6 +121,16 @@ def test_E04_a_secret_over_two_writes_leaves_nothing_of_it() -> None:
     assert redactor.feed(b"ame-77 three\n") == b"two [redacted: secret] three\n"
     assert redactor.feed(b"open-season\n") == b"open-season\n"
     assert redactor.finish() == b""
+
+
+@pytest.mark.parametrize("gap", ["\n", " ", "\\n", "\\\\r\\\\n", ":", "\t\\"])
+def test_what_lies_beyond_a_wide_gap_is_not_joined(gap: str) -> None:
+    """So that little is held back; the same halves with a lesser gap between them are a secret."""
+    head, tail = (part.hex() for part in (b"open-ses", b"ame-77"))
+    wide, narrow = gap * 41, gap * (40 // len(gap))
+    assert Known(["open-sesame-77"]).feed(f"{head}{wide}.".encode()) == f"{head}{wide}.".encode()
+    assert stream([f"{head}{wide}{tail}".encode()], ["open-sesame-77"]).endswith(tail.encode())
+    assert stream([f"<{head}{narrow}{tail}>".encode()], ["open-sesame-77"]) == b"<" + MARK + b">"
 
 
 def test_E04_overlapping_secrets_are_taken_out_whole() -> None:

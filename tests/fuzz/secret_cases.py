@@ -39,7 +39,7 @@ class Case:
 def is_far_from(text: str, values: Iterable[str]) -> bool:
     """Whether the text has not even a small part of a form, however it is broken into lines."""
     parts = {part for value in values for form in _forms(value) for part in _parts(form)}
-    joined = re.sub(r"\s", "", text).casefold()
+    joined = re.sub(r"\\[rn]|[\s:\\]", "", text).casefold()
     return not any(part in joined for part in parts) and not any(
         part in text.casefold() for part in parts
     )

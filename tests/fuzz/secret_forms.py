@@ -23,6 +23,10 @@ def written(value: str, *, form: int) -> str:
         base64.b64encode(b"u:" + data + b"\n").decode(),
         base64.b64encode(b"x" + data).decode(),
         base64.urlsafe_b64encode(data).decode(),
+        data.hex(" ", 2),
+        quote(quote(value, safe=""), safe=""),
+        "".join(f"&#{ord(each)};" for each in value),
+        json.dumps(base64.encodebytes(data).decode()),
     )
     return forms[form % len(forms)]
 
@@ -43,12 +47,16 @@ def plain_forms(value: str) -> Iterator[str]:
 
 def streamed_forms(value: str) -> Iterator[str]:
     """What must not stand in a command's output either."""
+    data = value.encode()
     yield from plain_forms(value)
     yield quote_plus(value)
     yield "".join(f"%{byte:02x}" for byte in value.encode())
     yield "".join(f"%{byte:02X}" for byte in value.encode())
     yield json.dumps(value)[1:-1]
     yield json.dumps(value, ensure_ascii=False)[1:-1]
+    yield quote(quote(value, safe=""), safe="")
+    yield "".join(f"&#{ord(each)};" for each in value)
+    yield data.hex(" ", 2)
 
 
 def encodings(data: bytes) -> Iterator[str]:

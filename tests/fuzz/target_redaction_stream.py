@@ -12,7 +12,17 @@ from tests.fuzz.secret_cases import Case, is_far_from
 from tests.fuzz.target_redaction import TOKENS as TEXT_TOKENS
 
 MAX_LENGTH = 300
-TOKENS = (*TEXT_TOKENS, b"\x04", b"\x01\x04p", b"\x01D", b"\r\n", b"\xff", b"\x02L")
+TOKENS = (
+    *TEXT_TOKENS,
+    b"\x04",
+    b"\x01\x04p",
+    b"\x01D",
+    b"\r\n",
+    b"\xff",
+    b"\x02L",
+    b"\\n  ",
+    40 * b" ",
+)
 
 
 class Stream(Protocol):
@@ -38,12 +48,13 @@ def _through(stream: Stream, chunks: Iterable[bytes]) -> bytes:
 
 
 def _no_form_stays(values: Iterable[str], output: bytes) -> None:
-    """Encodings are looked for without line ends too, as `base64` and `xxd -p` write them.
+    """Encodings are looked for without what programs break them by, too.
 
-    What stands beyond an empty line is no encoder's next line.
+    What stands beyond a wide gap is no encoder's next line.
     """
     text = output.decode("utf-8", "surrogateescape")
-    joined = re.sub(r"[\r\n]", "", re.sub(r"[\r\n]{3,}", "\0", text))
+    blanked = re.sub(r"[\r\n\t:\\]", " ", re.sub(r"\\[rn]", "  ", text))
+    joined = re.sub(" ", "", re.sub(" {41,}", "\0", blanked))
     for value in values:
         assert not any(form in text for form in secret_forms.streamed_forms(value)), "stays"
         assert not any(form in joined for form in secret_forms.encodings(value.encode())), "wrapped"

@@ -114,7 +114,9 @@ class Search:
         }
         pending = [""]
         while pending:
-            with os.scandir(self.root / pending.pop()) as items:
+            folder = self.root / pending.pop()
+            leftovers.let_write(folder)
+            with os.scandir(folder) as items:
                 inside = list(items)
             for item in inside:
                 path = os.path.relpath(item.path, self.root)
@@ -169,19 +171,23 @@ def rules_among(known: Mapping[str, Known], read: Callable[[str], bytes]) -> dic
 
 def check_name(path: str) -> None:
     """Refuse names that git itself refuses (`.git` in any spelling, `..`), and no others."""
+    folder, _, last = path.rpartition("/")
+    if folder and last == ".git":
+        reason = "is a git repository of its own"
+        raise WorkspaceSecurityError(folder, reason, reason_code="git_dir")
     for name in path.split("/"):
         if name in {"", ".", ".."}:
             raise WorkspaceSecurityError(path, "is not a plain path", reason_code="traversal")
         if "git" in name.casefold() or not name.isascii():
-            _check_spelling(name)
+            _check_spelling(path, name)
 
 
-def _check_spelling(name: str) -> None:
+def _check_spelling(path: str, name: str) -> None:
     try:
         check_path(name)
     except WorkspaceSecurityError as error:
         if error.reason_code == "git_dir":
-            raise
+            raise WorkspaceSecurityError(path, error.reason, reason_code="git_dir") from error
 
 
 def _check_untouched(submodule: str, untouched: bool) -> None:  # noqa: FBT001  # one yes or no

@@ -60,11 +60,14 @@ def separate(root: Path, path: str) -> None:
     if not stat.S_ISREG(status.st_mode) or status.st_nlink == 1:
         return
     scratch = target.with_name(f".planlock-{secrets.token_hex(8)}.tmp")
-    with _opened(root, path) as (file, _), scratch.open("xb") as copy:
-        for chunk in iter(lambda: file.read(CHUNK), b""):
-            copy.write(chunk)
-        os.fchmod(copy.fileno(), stat.S_IMODE(status.st_mode) & 0o777)
-    scratch.replace(target)
+    try:
+        with _opened(root, path) as (file, _), scratch.open("xb") as copy:
+            for chunk in iter(lambda: file.read(CHUNK), b""):
+                copy.write(chunk)
+            os.fchmod(copy.fileno(), stat.S_IMODE(status.st_mode) & 0o777)
+        scratch.replace(target)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 @contextmanager

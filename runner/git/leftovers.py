@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
+import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -25,12 +26,20 @@ def files_below(root: Path, folder: str) -> Iterator[str]:
         if path.count("/") >= MAX_DEPTH:
             reason = f"lies more than {MAX_DEPTH} folders deep"
             raise WorkspaceSecurityError(f"{path[:64]}…", reason, reason_code="too_deep")
+        let_write(root / path)
         for item in _items(root / path):
             inside = f"{path}/{item.name}"
             if item.is_dir(follow_symlinks=False) and item.name != ".git":
                 pending.append(inside)
             else:
                 yield inside
+
+
+def let_write(folder: Path) -> None:
+    """Open a folder that a command closed to writing: git records no modes of folders."""
+    mode = stat.S_IMODE(folder.lstat().st_mode)
+    if not mode & stat.S_IWUSR:
+        folder.chmod(mode | stat.S_IWUSR)
 
 
 def remove_compiled(root: Path, tracked: Collection[str]) -> None:
@@ -45,9 +54,8 @@ def remove_compiled(root: Path, tracked: Collection[str]) -> None:
             continue
         for item in list(_items(place)):
             path = os.path.normpath(f"{folder}/{item.name}")
-            if (item.name == "__pycache__" and path not in folders) or (
-                item.name.endswith((".pyc", ".pyo")) and path not in tracked
-            ):
+            is_compiled = item.name == "__pycache__" or item.name.endswith((".pyc", ".pyo"))
+            if is_compiled and path not in folders and path not in tracked:
                 take_away(Path(item.path))
 
 

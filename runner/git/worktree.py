@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -122,8 +123,10 @@ class WorkTree:
             there = set(leftovers.files_below(self.root, PLANS_FOLDER))
             newest = changed.newest_look(self.known, telling=self._telling)
             for path in sorted(known & there):
-                stamp = Stamp.of(self.root / path)
-                if not self.known[path].looks_like(stamp, newest) and any(self._compare(path)):
+                was, stamp = self.known[path], Stamp.of(self.root / path)
+                if stamp.size != was.stamp.size:
+                    return path  # unread: it may be as large as it likes
+                if not was.looks_like(stamp, newest) and any(self._compare(path)):
                     return path
             return min(known ^ there, default=None)
         except (OSError, WorkspaceSecurityError):
@@ -171,8 +174,17 @@ class WorkTree:
         was closed, a name that misleads, more than `most_bytes` in what is listed.
         """
         self.check_protected()
-        try:
+        with self._explaining("searching"):
             found = sorted(self._found(listed, most_bytes), key=lambda each: each.path)
+        for each in found:
+            _check_change(each.path)
+        return found
+
+    @contextmanager
+    def _explaining(self, activity: str) -> Iterator[None]:
+        """Raise WorkspaceSecurityError or FileAccessError for what a command left as it is."""
+        try:
+            yield
         except PermissionError as error:
             path = os.path.relpath(os.fsdecode(error.filename), self.root)
             reason = "cannot be read any more"
@@ -182,10 +194,7 @@ class WorkTree:
                 path = os.path.relpath(os.fsdecode(error.filename), self.root)[:64]
                 reason = "leads to a name that is too long"
                 raise WorkspaceSecurityError(path, reason, reason_code="too_long") from error
-            raise FileAccessError(f"searching {self.root}: {error.strerror}") from error
-        for each in found:
-            _check_change(each.path)
-        return found
+            raise FileAccessError(f"{activity} {self.root}: {error.strerror}") from error
 
     def _found(self, listed: Sequence[str], most_bytes: int) -> Iterator[Found]:
         rules = partial(changed.rules_among, self.known, self.store.blob)
@@ -242,12 +251,13 @@ class WorkTree:
     def keep(self, change: Found) -> Entry | None:
         """Store the new content of a changed path and take note of it."""
         entry = change.after
-        if entry is not None:
-            data = content.read(self.root, change.path, mode=entry.mode, most=change.size)
-            if self.store.write("blob", data) != entry.oid:
-                raise content.changed_meanwhile(change.path)
-            content.separate(self.root, change.path)
-        self.settle(change.path, entry)
+        with self._explaining("keeping files of"):
+            if entry is not None:
+                data = content.read(self.root, change.path, mode=entry.mode, most=change.size)
+                if self.store.write("blob", data) != entry.oid:
+                    raise content.changed_meanwhile(change.path)
+                content.separate(self.root, change.path)
+            self.settle(change.path, entry)
         return entry
 
 

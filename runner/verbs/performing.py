@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from runner.core import globs
 from runner.core.errors import (
+    FileAccessError,
     ModelError,
     Reason,
     SandboxUnavailable,
@@ -105,7 +106,10 @@ class Performer:
     def _forget(self) -> None:
         """What a command that had secrets left in ignored files must not reach the next one."""
         self.tree.restore()
-        for path, entry in self.changing.entries.items():
+        # What is gone first: a file may now be where a folder was.
+        for path, entry in sorted(
+            self.changing.entries.items(), key=lambda each: each[1] is not None
+        ):
             self.tree.write(path, entry)
 
     def _guarded(self, execute: Callable[[], Output]) -> Output:
@@ -181,10 +185,11 @@ class Performer:
                 self.tree.check_protected()
                 return output
             found = self.tree.changes(writes, most_bytes=limits.changed_bytes)
+            changes = self.changing.of_command(found, writes)
         except WorkspaceSecurityError as error:
-            failure = Failure(code=f"workspace_{error.reason_code}", message=visible(error.message))
-            return replace(output, failure=failure)
-        changes = self.changing.of_command(found, writes)
+            changes = _failure(f"workspace_{error.reason_code}", error.message)
+        except FileAccessError as error:
+            changes = _failure(error.code, error.message)
         if isinstance(changes, Failure):
             return replace(output, failure=changes)
         return replace(output, changes=tuple(changes))
@@ -224,7 +229,11 @@ def _typed(step_type: StepType, step: Step) -> Any:
 
 
 def _failed(code: str, message: str) -> Output:
-    return Output(failure=Failure(code=code, message=visible(message)))
+    return Output(failure=_failure(code, message))
+
+
+def _failure(code: str, message: str) -> Failure:
+    return Failure(code=code, message=visible(message))
 
 
 def expected_seconds(given: Strict | None) -> int:

@@ -139,6 +139,25 @@ def test_E04_a_later_step_without_secrets_finds_none(listed: Team) -> None:
     assert leaks(listed, done) == []
 
 
+@pytest.mark.parametrize(
+    "before, script, after",
+    [
+        ("place/x", "rm -r place; echo new > place", "place"),
+        ("place", "rm place; mkdir place; echo new > place/x", "place/x"),
+    ],
+)
+def test_E04_work_survives_what_is_forgotten(
+    listed: Team, before: str, script: str, after: str
+) -> None:
+    """A file in place of a folder, or the other way round, is there for the next command."""
+    listed.commit({before: "old\n"}, "Place")
+    first = command(script, name="turn", more=GIVEN + 'writes: [place, "place/**"]\n')
+    done = run(listed, first + command(f"cat {after}", name="print"))
+    assert done.code == 0, done.text
+    assert "| new\n" in listed.cli("ada", "log", "job", "--full").out
+    assert listed.show_file("planlock/job/1", after) == "new"
+
+
 def test_E04_an_error_names_no_secret(listed: Team) -> None:
     """Neither the command's own words nor a path that planlock names show it."""
     first = run(listed, command(f'mkdir "$DEPLOY_TO"; touch {HEX_NAME}', more=GIVEN))

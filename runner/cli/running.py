@@ -43,8 +43,9 @@ def run(  # noqa: PLR0913  # one parameter per option
 ) -> None:
     """Execute PLAN's approved steps on branch planlock/<id>/<n>, one commit each.
 
-    Goes on with the open run, or starts one. Stops with exit code 4 where an approval is
-    missing, with 5 where a step failed; running again goes on from there.
+    Goes on with the open run, or starts one. Stops with exit code 4 where an approval, or
+    something of this machine, is missing, with 5 where a step failed; running again goes on
+    from there.
     """
     from runner.verbs import execute as verb
 

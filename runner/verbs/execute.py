@@ -231,15 +231,12 @@ def _ask(held: Session, number: int, found: Evidence, options: Options) -> Stop 
         return None
     if is_draft(held.plan.file.plan.steps[number]):
         return amending.write(held, number, found, question, again=options.retry)
-    reasons = decision.reasons if decision.answer is Answer.REFUSED else ()
-    backend, more = _prepare(held, question) if not reasons else (None, ())
-    if reasons or more:
-        return stops.wait(held, number, (*reasons, *more))
+    if decision.answer is Answer.REFUSED:
+        return stops.wait(held, number, decision.reasons)
+    backend, lacking = preparing.prepare(held, question)
+    if lacking:
+        return stops.pause(held, number, *lacking)
     return _perform(held, number, found, question, decision, backend)
-
-
-def _prepare(held: Session, question: Question) -> tuple[Backend | None, tuple[Reason, ...]]:
-    return preparing.prepare(question, held.project.world.environment)
 
 
 def _perform(  # noqa: PLR0913, PLR0917  # the parts of one execution
@@ -279,10 +276,7 @@ def _perform(  # noqa: PLR0913, PLR0917  # the parts of one execution
     held.tell("step_finished", step=number, status=status, text=failure.message if failure else "")
     if failure is None:
         return None
-    reason = Reason(
-        code=failure.code, message=failure.message, fix=f"planlock run {held.plan.id} --retry"
-    )
-    return Stop(status="failed", step=step.id, reasons=(reason,))
+    return stops.failed(held, step, failure)
 
 
 def _streamer(held: Session, number: int) -> Callable[[bytes], None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 
 from runner.core.errors import Reason, Refused, SandboxUnavailable
@@ -16,9 +15,7 @@ from runner.verbs import secret_values
 from runner.verbs.session import Session
 
 
-def prepare(
-    question: Question, environment: Mapping[str, str]
-) -> tuple[Backend | None, tuple[Reason, ...]]:
+def prepare(held: Session, question: Question) -> tuple[Backend | None, tuple[Reason, ...]]:
     """Find the step's type, and a sandbox and the secrets for a command; else reasons.
 
     Money is looked at with each question: a stored answer costs none.
@@ -31,18 +28,20 @@ def prepare(
     given = typed_input(step)
     if not isinstance(given, RunCommandInput):
         return None, ()
-    if reasons := secret_values.lacking(step, environment):
+    if reasons := secret_values.lacking(step, held.project.world.environment):
         return None, reasons
-    return _confinement(given, question.policy.policy.sandbox.require)
+    return _confinement(held, given, question.policy.policy.sandbox.require)
 
 
 def _confinement(
-    given: RunCommandInput, require: Confinement
+    held: Session, given: RunCommandInput, require: Confinement
 ) -> tuple[Backend | None, tuple[Reason, ...]]:
+    """Try a sandbox out once; one that stops to work later fails the step that it should hold."""
     try:
-        backend = find_backend(require)
+        backend = held.backends.get(require) or find_backend(require)
     except SandboxUnavailable as error:
         return None, (Reason(code=error.code, message=error.message, fix=error.hint),)
+    held.backends[require] = backend
     if given.network and not backend.has_proxy and require != "none":
         message = f"the command asks for a network, to which {backend.name} cannot hold it"
         fix = "install bubblewrap, or drop `network`"

@@ -31,6 +31,7 @@ from runner.git.sshsig import BadSignature
 from runner.git.trailers import Trailer
 from runner.git.worktree import WorkTree
 from runner.project import Authority, Project
+from runner.sandbox.contract import Backend
 from runner.verbs import evidence, holder, recording, runs
 from runner.verbs.events import Event, Kind, Listener
 from runner.verbs.evidence import Evidence, PlanAt
@@ -42,7 +43,8 @@ GRACE = timedelta(seconds=120)
 class Session:
     """What changes while we hold a run; `tip` is the branch as we last moved it.
 
-    `votes` are the decisions seen so far, `noted` the digests of those that the ledger has.
+    `votes` are the decisions seen so far, `noted` the digests of those that the ledger has,
+    `backends` the sandboxes that confined a trial command, by what the policy requires.
     """
 
     project: Project
@@ -58,6 +60,7 @@ class Session:
     retried: set[str] = field(default_factory=set)
     votes: dict[str, Vote] = field(default_factory=dict)
     noted: set[str] = field(default_factory=set)
+    backends: dict[str, Backend] = field(default_factory=dict)
 
     @property
     def number(self) -> int:

@@ -17,7 +17,7 @@ from runner.git import leases, refs
 from runner.git.leases import Lease
 from runner.project import Project
 from runner.steps import registry
-from runner.verbs import amended, evidence, holder, runs
+from runner.verbs import amended, evidence, holder, runs, stops
 from runner.verbs.evidence import Evidence, PlanAt
 
 UNDONE = frozenset({"failed", "interrupted"})
@@ -198,13 +198,13 @@ def _reasons(
         return decision.reasons
     if state not in UNDONE:
         return ()
-    fix = f"planlock run {plan} --retry"
     error = record.error if record and record.status == state else None
     code, message = (error.code, error.message) if error else UNTOLD[state]
     if decision.answer is Answer.REJECTED:
-        rejected = [replace(each, fix=f"to skip it: {fix}") for each in decision.reasons]
+        skip = f"to skip it: planlock run {plan} --retry"
+        rejected = [replace(each, fix=skip) for each in decision.reasons]
         return (Reason(code=code, message=message), *rejected)
-    return (Reason(code=code, message=message, fix=fix),)
+    return (Reason(code=code, message=message, fix=stops.fix(plan, code)),)
 
 
 def _run_status(run: RunFile, steps: Sequence[StepStatus], *, held: bool) -> str:

@@ -5,7 +5,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runner.core.errors import Reason
+from runner.core.plan import Step
+from runner.steps.contract import Failure
 from runner.verbs.session import Session
+
+# What to change where the same step would only fail again.
+_CHANGES = {
+    "unapproved_change": "declare the change or leave it out",
+    "secret_in_change": "keep the secret out of files",
+    "not_text": "read the file with a command",
+    "stale": "bring the step up to date",
+    "workspace_protected_changed": "leave .git and plans/ alone",
+    "workspace_submodule": "leave the submodule alone",
+    "workspace_git_dir": "make repositories in $TMPDIR, or remove their .git",
+    "workspace_special_file": "make pipes and sockets in $TMPDIR, or remove them",
+    "workspace_too_large": "write less",
+    "workspace_hard_link": "name a file that is no hard link",
+    "workspace_mode": 'set the mode to "0644" or "0755"',
+    **dict.fromkeys(
+        (
+            "workspace_control_character",
+            "workspace_device_name",
+            "workspace_dot",
+            "workspace_encoding",
+            "workspace_separator",
+            "workspace_too_deep",
+            "workspace_too_long",
+        ),
+        "give the file another name",
+    ),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,18 +47,31 @@ class Stop:
     message: str = ""
 
 
+def fix(plan: str, code: str) -> str:
+    """What to do about a failed step: change it where a retry cannot help."""
+    if change := _CHANGES.get(code):
+        return f"{change}: planlock propose {plan}, then planlock run {plan} --new"
+    return f"planlock run {plan} --retry"
+
+
+def failed(held: Session, step: Step, failure: Failure) -> Stop:
+    reason = Reason(code=failure.code, message=failure.message, fix=fix(held.plan.id, failure.code))
+    return Stop(status="failed", step=step.id, reasons=(reason,))
+
+
 def still_failed(held: Session, number: int, status: str) -> Stop:
     step = held.plan.file.plan.steps[number]
+    latest = held.run.latest(step.id)
     reason = Reason(
         code="step_failed",
         message=f"step {number + 1} {step.id} {status} and is not repeated by itself",
-        fix=f"planlock run {held.plan.id} --retry",
+        fix=fix(held.plan.id, latest.error.code if latest and latest.error else ""),
     )
     return Stop(status="failed", step=step.id, reasons=(reason,))
 
 
 def pause(held: Session, number: int, *reasons: Reason) -> Stop:
-    """Money or a model is missing: the step has not failed, and `run` goes on with it."""
+    """Money, a model or something of this machine is missing: the step has not failed."""
     held.tell("waiting", step=number, status="paused")
     step = held.plan.file.plan.steps[number]
     return Stop(status="paused", step=step.id, reasons=reasons)

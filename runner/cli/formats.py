@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from runner.cli import plan_text
-from runner.core.inert import terminal
+from runner.core.inert import fits
 
 if TYPE_CHECKING:
     from runner.verbs.log import Entry, RunStory
     from runner.verbs.show import PlanView, StepView
 
 LOOK_TWICE = "look twice"
-# No file of a plan or run holds more: pages and logs are whole.
+# Pages and logs of workflows have room for any text that people could read.
 WHOLE = 1_000_000
 
 
@@ -58,32 +58,38 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """`parts` come before the sections, `last` after them."""
+    """`parts` come before the sections, `last` after them; the command `reads` shows all of it."""
 
     title: tuple[str, ...]
     parts: tuple[Part, ...]
     sections: tuple[Section, ...]
     last: tuple[Part, ...] = ()
+    reads: str = ""
 
 
-def cut(document: Document, whole: str) -> Document:
-    """The document, to be read in part: it says so, and offers nobody to approve it."""
-    told = f"this rendering is cut: read all of it with {whole}"
-    return replace(document, parts=(_facts([(LOOK_TWICE, told)]), *document.parts), last=())
+def every_part(document: Document) -> Iterator[Part]:
+    yield from document.parts
+    for section in document.sections:
+        yield from section.parts
+    yield from document.last
 
 
-def longest(document: Document) -> int:
-    """The length of the longest text, as it is shown."""
-    parts = [*document.parts, *(part for each in document.sections for part in each.parts)]
-    sizes = (len(terminal(text, limit=WHOLE)) for part in parts for text in _texts(part))
-    return max(sizes, default=0)
-
-
-def _texts(part: Part) -> Iterator[str]:
+def part_fits(part: Part, *, limit: int = WHOLE) -> bool:
+    """Whether each text is shown whole in so many characters; what a table tells, others do too."""
     if isinstance(part, Block):
-        yield part.text
-    elif isinstance(part, Facts):
-        yield from (text for _, text in part.rows)
+        return fits(part.text, limit=limit)
+    return isinstance(part, Table) or all(fits(text, limit=limit) for _, text in part.rows)
+
+
+def honest(document: Document) -> Document:
+    """The document, and where texts in it are too long for a page or log, what `cut` makes of it."""
+    return document if all(map(part_fits, every_part(document))) else cut(document)
+
+
+def cut(document: Document) -> Document:
+    """The document, to be read in part: it says so, and offers nobody to approve it."""
+    told = f"this rendering is cut: read all of it with {document.reads}"
+    return replace(document, parts=(_facts([(LOOK_TWICE, told)]), *document.parts), last=())
 
 
 def plan(view: PlanView) -> Document:
@@ -102,6 +108,7 @@ def plan(view: PlanView) -> Document:
         last=(Block(label="to approve exactly this", text=approve, language="shell"),)
         if view.commit
         else (),
+        reads=f"planlock show {view.id if view.commit else view.source}",
     )
 
 
@@ -167,6 +174,7 @@ def log(story: RunStory) -> Document:
         title=("Run", f"{story.plan}/{story.run}", story.status),
         parts=_present(parts),
         sections=tuple(_entry(number, each) for number, each in enumerate(story.entries, 1)),
+        reads=f"planlock log {story.plan}/{story.run} --full",
     )
 
 
@@ -191,7 +199,8 @@ def entry_facts(entry: Entry) -> list[tuple[str, str]]:
         ("because", "; ".join(entry.reasons)),
         ("changed", ", ".join(entry.changes)),
         ("sandbox", entry.sandbox),
-        *(("asked for", text) for text in entry.contacts),
+        *(("contacted", text) for text in entry.contacts),
+        *(("asked for", text) for text in entry.contacts_not_made),
         ("exit code", "" if entry.exit_code is None else str(entry.exit_code)),
         ("cost", f"{entry.cost_usd} USD" if entry.cost_usd else ""),
         ("error", entry.error),

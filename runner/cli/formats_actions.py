@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import click
 
 from runner.cli import streams
-from runner.cli.formats import LOOK_TWICE, WHOLE, Block, Document, Facts, Part
-from runner.core.inert import actions_data, actions_log, one_line
+from runner.cli.formats import LOOK_TWICE, WHOLE, Block, Document, Facts, Part, honest
+from runner.core.inert import actions_data, actions_log, one_line, terminal
 
 WIDEST_CELL = 80
 
 
 def write(document: Document) -> None:
+    document = honest(document)
     click.echo(_title(document.title))
     _annotate(document.parts)
     _write(document.parts)
@@ -34,7 +36,7 @@ def _annotate(parts: tuple[Part, ...]) -> None:
 
 def _write(parts: tuple[Part, ...]) -> None:
     for part in parts:
-        click.echo(actions_log("\n".join(_lines(part)), limit=WHOLE))
+        click.echo(actions_log("\n".join(_lines(part)), limit=sys.maxsize))
 
 
 def _title(words: tuple[str, ...]) -> str:
@@ -46,7 +48,7 @@ def _lines(part: Part) -> Iterator[str]:
         yield from (f"{label}: {one_line(text, limit=WHOLE)}" for label, text in part.rows)
     elif isinstance(part, Block):
         yield f"{part.label}:"
-        yield from (f"  {line}" for line in part.text.split("\n"))
+        yield from (f"  {line}" for line in terminal(part.text, limit=WHOLE).split("\n"))
     else:
         for row in (part.head, *part.rows):
             yield "  ".join(one_line(cell, limit=WIDEST_CELL) for cell in row)

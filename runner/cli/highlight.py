@@ -12,7 +12,7 @@ from typing import Any, TypedDict, TypeVar
 
 import click
 
-from runner.core.inert import one_line, terminal
+from runner.core.text import visible
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ _FOREIGN = re.compile(r"[^\x00-\x7f]+")
 
 def diff(lines: Sequence[str], path: str) -> list[str]:
     """Colour the lines of a unified diff by the type of the file that they are about."""
-    safe = [one_line(line) for line in lines]
+    safe = [visible(line).replace("\n", "\\n") for line in lines]
     head = 2 if [line[:4] for line in safe[:2]] == ["--- ", "+++ "] else 0
     code = _attempt(lambda: _code(safe, head, path), safe) or {}
     return [
@@ -57,7 +57,7 @@ def diff(lines: Sequence[str], path: str) -> list[str]:
 
 def command(text: str) -> list[str]:
     """Colour the lines of a shell command; what is not ASCII stands out."""
-    lines = terminal(text).split("\n")
+    lines = visible(text).split("\n")
     return _attempt(lambda: _colored(lines, "command.sh", foreign=True), lines) or lines
 
 

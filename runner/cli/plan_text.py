@@ -1,4 +1,7 @@
-"""A plan as people read it in a terminal: header, steps, risks."""
+"""A plan as people read it in a terminal: header, steps, risks.
+
+Nothing of it is cut, for who reads it may approve all of it.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli import highlight, render
-from runner.core.inert import terminal
+from runner.core.text import visible
 
 if TYPE_CHECKING:
     from runner.core.risks import Risk
     from runner.verbs.show import PlanView, StepView
 
-# Told by the step itself, and by its warnings.
-TOLD = frozenset({"command", "unusual_characters"})
+# Told by the step itself, by its details and by its warnings.
+TOLD = frozenset({"command", "network", "secret", "unusual_characters"})
 
 
 def header(view: PlanView) -> list[str]:
@@ -23,7 +26,7 @@ def header(view: PlanView) -> list[str]:
     rows = [("from", place), ("base", view.base[:12] or "none yet"), ("author", view.author)]
     rows += [("model", view.planner), ("budget", view.budget), ("trusted", view.trusted)]
     rows += [("digest", view.digest)]
-    rows = [(name, terminal(text)) for name, text in rows]
+    rows = [(name, visible(text)) for name, text in rows]
     return [title(view.id, view.goal), *doubts(view.warnings), *render.rows(rows)]
 
 
@@ -34,12 +37,12 @@ def doubts(warnings: Iterable[str]) -> list[str]:
 
 def _twice(warning: str, *, first: int = 4) -> str:
     label = click.style("look twice", fg="red", bold=True)
-    return render.wrapped(f"{label}: {terminal(warning)}", first=first, rest=6)
+    return render.wrapped(f"{label}: {visible(warning)}", first=first, rest=6)
 
 
 def title(plan: str, goal: str) -> str:
     """What a plan is about, at the top of all that is said of it."""
-    return render.bold(render.wrapped(f"{plan}: {terminal(goal)}", first=0, rest=2))
+    return render.bold(render.wrapped(f"{plan}: {visible(goal)}", first=0, rest=2))
 
 
 def notes(view: PlanView, new: Collection[str] = ()) -> list[str]:
@@ -47,7 +50,7 @@ def notes(view: PlanView, new: Collection[str] = ()) -> list[str]:
     rows = [*(("assumes", line) for line in view.assumptions)]
     rows += [*(("asks", line) for line in view.questions)]
     return render.rows(
-        (name, f"{terminal(line)} (new)" if line in new else terminal(line)) for name, line in rows
+        (name, f"{visible(line)} (new)" if line in new else visible(line)) for name, line in rows
     )
 
 
@@ -55,15 +58,15 @@ def step(view: StepView, total: int) -> list[str]:
     """All that there is to read of a step."""
     place = render.bold(f"{view.number}/{total} {view.id}")
     head = render.wrapped(
-        f"{place}  {terminal(view.step_type)}  {terminal(view.line)}", first=0, rest=4
+        f"{place}  {visible(view.step_type)}  {visible(view.line)}", first=0, rest=4
     )
-    return [head, render.wrapped(terminal(view.description)), *step_body(view), needs(view)]
+    return [head, render.wrapped(visible(view.description)), *step_body(view), needs(view)]
 
 
 def step_body(view: StepView, told: Collection[str] = ()) -> list[str]:
     """Risks and warnings, then the details that were not told yet, and the diff."""
     risky = [each for each in view.risks if each.label not in TOLD]
-    facts = [f"{click.style(label(each), fg='yellow')}: {terminal(each.detail)}" for each in risky]
+    facts = [f"{click.style(label(each), fg='yellow')}: {visible(each.detail)}" for each in risky]
     lines = [render.wrapped(each, rest=6) for each in facts]
     lines += [_twice(warning) for warning in view.warnings]
     for name, value in view.details:
@@ -72,12 +75,12 @@ def step_body(view: StepView, told: Collection[str] = ()) -> list[str]:
 
 
 def needs(view: StepView) -> str:
-    return render.dim(render.wrapped(f"needs {terminal(view.needs)}", rest=6))
+    return render.dim(render.wrapped(f"needs {visible(view.needs)}", rest=6))
 
 
 def _detail(name: str, value: str) -> list[str]:
     """A command as it is written, however long; what is told about it fits the terminal."""
-    text, is_command = terminal(value).rstrip(), name == "command"
+    text, is_command = visible(value).rstrip(), name == "command"
     inner = highlight.command(text) if is_command else text.split("\n")
     if len(inner) == 1:
         line = f"{name}: {inner[0]}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli import options, render
-from runner.core.inert import one_line, terminal
+from runner.core.inert import LIMIT, one_line, terminal
+from runner.core.text import visible
 
 if TYPE_CHECKING:
     from runner.cli.formats import Document
@@ -165,14 +167,15 @@ def _show_entry(entry: Entry, *, full: bool) -> None:
     attempt = f", attempt {entry.attempt}" if entry.attempt > 1 else ""
     click.echo(f"{render.mark(entry.status)} {name}  {kind}  {entry.status}{attempt}")
     click.echo(render.dim(f"    {entry.commit[:12]} {entry.started_at} to {entry.ended_at}"))
+    limit = sys.maxsize if full else LIMIT
     for label, value in formats.entry_facts(entry):
         if value:
-            click.echo(f"    {label}: {render.below(value)}")
+            click.echo(f"    {label}: {render.below(value, limit=limit)}")
     _show_output(entry.output, full=full)
 
 
 def _show_output(output: str, *, full: bool) -> None:
-    lines = terminal(output).rstrip().split("\n") if output.strip() else []
+    lines = visible(output).rstrip().split("\n") if output.strip() else []
     shown = lines if full else [terminal(line, limit=OUTPUT_LINE) for line in lines[:OUTPUT_LINES]]
     for line in shown:
         click.echo(f"    | {line}")

@@ -41,9 +41,9 @@ def as_json(value: Any) -> None:
     click.echo(json_of(value))
 
 
-def below(text: str) -> str:
+def below(text: str, *, limit: int = inert.LIMIT) -> str:
     """Untrusted text in a line of ours; its later lines are indented, to pass for none of ours."""
-    return inert.terminal(text).replace("\n", f"\n{' ' * INDENT}")
+    return inert.terminal(text, limit=limit).replace("\n", f"\n{' ' * INDENT}")
 
 
 def talk(text: str) -> None:

@@ -35,12 +35,15 @@ _IN_FIELD = re.compile(r"[%\r\n:,]")
 
 def terminal(text: str, *, limit: int = LIMIT) -> str:
     """Text for a terminal, of several lines if it has them."""
-    if len(text) <= limit:
-        shown = visible(text)
-        if len(shown) <= limit:
-            return shown
+    if fits(text, limit=limit):
+        return visible(text)
     kept = _fitting(text, max(0, limit - len(more(len(text)))))
     return visible(text[:kept]) + more(len(text) - kept)
+
+
+def fits(text: str, *, limit: int = LIMIT) -> bool:
+    """Whether all of a text is shown where it may take so many characters."""
+    return len(text) <= limit and len(visible(text)) <= limit
 
 
 def _fitting(text: str, room: int) -> int:

@@ -13,7 +13,10 @@ from runner.verbs import evidence, runs
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One record: its commit, what was done, by whose leave, with what effect and cost."""
+    """One record: its commit, what was done, by whose leave, with what effect and cost.
+
+    `contacts_not_made` were asked for.
+    """
 
     commit: str
     record: str
@@ -28,6 +31,7 @@ class Entry:
     reasons: tuple[str, ...]
     changes: tuple[str, ...]
     contacts: tuple[str, ...]
+    contacts_not_made: tuple[str, ...]
     exit_code: int | None
     error: str
     output: str
@@ -88,12 +92,17 @@ def _step_type(record: Record) -> str:
     return record.step.type if record.step else ""
 
 
+def _is_made(contact: Contact) -> bool:
+    """Whether it was allowed and nothing kept it from being made."""
+    return contact.allowed and not contact.reason
+
+
 def _contact(contact: Contact) -> str:
-    if not contact.allowed:
-        return f"{contact.host} refused: {contact.reason}"
+    if not _is_made(contact):
+        kind = "not reached" if contact.allowed else "refused"
+        return f"{contact.host} {kind}: {contact.reason}"
     sizes = f"{contact.sent} bytes sent, {contact.received} received"
-    why = f": {contact.reason}" if contact.reason else ""
-    return f"{contact.host} ({contact.connections} connection(s), {sizes}){why}"
+    return f"{contact.host} ({contact.connections} connection(s), {sizes})"
 
 
 def _entry(each: RecordFile, commit: str) -> Entry:
@@ -112,7 +121,8 @@ def _entry(each: RecordFile, commit: str) -> Entry:
         approvers=tuple(record.gate.approvers) if record.gate else (),
         reasons=tuple(record.gate.reasons) if record.gate else (),
         changes=tuple(change.path for change in record.changes),
-        contacts=tuple(map(_contact, record.contacts)),
+        contacts=tuple(_contact(each) for each in record.contacts if _is_made(each)),
+        contacts_not_made=tuple(_contact(each) for each in record.contacts if not _is_made(each)),
         exit_code=record.exit_code,
         error=error,
         output=record.output.text if record.output else "",

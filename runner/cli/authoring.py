@@ -125,6 +125,8 @@ def propose(*, plan: str, refresh: bool, as_json: bool) -> None:
     click.echo(f"{what} {done.plan} on {done.branch} at {done.commit[:12]}")
     click.echo(f"  digest {done.digest}")
     click.echo(f"  base   {done.base[:12]}, author {done.author}, {done.pinned} new pin(s)")
+    for note in done.notes:
+        click.echo(f"  note   {render.below(note)}")
     if done.push_command:
         click.echo(f"\nTo let others see it:\n  {done.push_command}")
     render.talk(f"next: planlock show {done.plan}; somebody else: planlock approve {done.plan}")

@@ -37,7 +37,7 @@ style = click.option(
     "--format",
     "style",
     type=click.Choice(FORMATS),
-    help="How to render it: as text; --json is short for json. actions: for its workflow logs.",
+    help="text, or json (`--json`), markdown, html; actions for logs of GitHub Actions.",
 )
 reason = click.option("--reason", default="", help="Why; goes into the record.")
 digest_type = pattern(rf"|(sha256:)?[0-9a-f]{{{MIN_DIGITS},64}}", "sha256:0123456789ab")

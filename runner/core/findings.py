@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 
+from runner.core import hosts
 from runner.core.plan import exactly_one
 from runner.core.text import visible
 from runner.core.values import parse_time
@@ -205,7 +206,10 @@ def _format(error: ValidationError) -> Iterator[Finding]:
         message += " that exists"
     elif "description" in schema:
         message += f" ({schema['description'].rstrip('.')})"
-    yield _finding(error, "wrong_format", message, _like(schema, "planlock schema"))
+    fix = _like(schema, "planlock schema")
+    if schema.get("title") == "host" and (found := hosts.trouble(str(error.instance))):
+        message, fix = f"{shown(error.instance)} {found[0]}", found[1]
+    yield _finding(error, "wrong_format", message, fix)
 
 
 def _size(error: ValidationError) -> Iterator[Finding]:

@@ -64,10 +64,55 @@ def spelled_out(text: str) -> str:
 def declared(text: str) -> Host:
     """Read `host` or `host:port`; raises StepFailed for what names no single host."""
     name, colon, port = text.partition(":")
-    number = (int(port) if _PORT.fullmatch(port) else 0) if colon else DEFAULT_PORT
-    if not _is_name(name) or not 0 < number < 1 << 16:
+    number = _port(port) if colon else DEFAULT_PORT
+    if not _is_name(name) or not number:
         raise StepFailed(f"running a command: network names {text!r}, which is no host")
     return Host(name=name, port=number)
+
+
+def trouble(text: str) -> tuple[str, str] | None:
+    """Why no command can ever reach what is declared so, and what to write instead."""
+    try:
+        host = declared(text)
+    except StepFailed:
+        return _misspelt(text)
+    if _is_never(_address(host.name)):
+        return "is never connected to", "name a host, or an address of one machine"
+    return None
+
+
+def _misspelt(text: str) -> tuple[str, str]:
+    """What of a text keeps it from being a host; the first that is found."""
+    name, _, port = text.partition(":")
+    if "//" in text:
+        rest = text.partition("//")[2].partition("/")[0].lower()
+        return "is a URL: a host has no scheme and no path", _write(rest)
+    if "*" in text:
+        return "has a wildcard: no wildcards, each host is named in full", "write it like pypi.org"
+    if text.isascii() and text != text.lower():
+        return "has capitals: a host is in lower case", _write(text.lower())
+    if name.endswith("."):
+        return "ends with a dot", _write(text.replace(name, name.rstrip("."), 1))
+    if _is_name(name) and not _port(port):
+        return "has no port from 1 to 65535", _write(name)
+    is_number = _NUMBER.fullmatch(name.rpartition(".")[2])
+    what = "address of four decimal numbers" if is_number else "host"
+    return f"is no {what}", f"write it like {'192.0.2.7' if is_number else 'pypi.org'}"
+
+
+def _write(text: str) -> str:
+    """Suggest a text, where it would do."""
+    try:
+        declared(text)
+    except StepFailed:
+        return "write it like pypi.org or pypi.org:443"
+    return f"write {text}"
+
+
+def _port(text: str) -> int:
+    """The number of a port, 0 where it is none."""
+    number = int(text) if _PORT.fullmatch(text) else 0
+    return number if number < 1 << 16 else 0
 
 
 def allowed(hosts: Collection[Host], asked: str) -> Host | None:
@@ -95,11 +140,15 @@ def refusal(hosts: Collection[Host], address: str, port: int) -> str:
     if public(address):
         return ""
     found = _address(address)
-    if not isinstance(found, IPv4Address) or any(found in network for network in _NEVER):
+    if not isinstance(found, IPv4Address) or _is_never(found):
         return f"lies at {address}, which is never connected to"
     if Host(name=str(found), port=port) in hosts:
         return ""
     return f"lies at {address}, which is not public: the step has to name {address}:{port} too"
+
+
+def _is_never(address: _Address | None) -> bool:
+    return isinstance(address, IPv4Address) and any(address in network for network in _NEVER)
 
 
 def _is_name(name: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
-from runner.core import canonical, globs, paths
+from runner.core import canonical, globs, hosts, paths
 from runner.core.errors import InvalidDocument, Problem, WorkspaceSecurityError
 from runner.core.values import Digest, Line, Name, ObjectId, Principal, StepType, Strict, Text, Usd
 from runner.core.yaml_nodes import NodePath, path_text
@@ -247,13 +247,13 @@ def _input_checks(
         yield from _path_check(given.get("path"), f"{at}.path")
 
 
-def _items(given: Mapping[str, Any], field: str) -> Iterator[tuple[int, Any]]:
+def items(given: Mapping[str, Any], field: str) -> Iterator[tuple[int, Any]]:
     items = given.get(field)
     yield from enumerate(items if isinstance(items, list) else [])
 
 
 def _context_checks(given: Mapping[str, Any], at: str, seen: Sequence[str]) -> Iterator[Check]:
-    for number, name in _items(given, "context"):
+    for number, name in items(given, "context"):
         if isinstance(name, str) and name not in seen:
             yield (
                 "unknown_context",
@@ -281,8 +281,18 @@ def _command_checks(given: Mapping[str, Any], at: str) -> Iterator[Check]:
     if given.get("working_dir") != ".":
         yield from _path_check(given.get("working_dir"), f"{at}.working_dir")
     for field in ("reads", "writes"):
-        for number, glob in _items(given, field):
+        for number, glob in items(given, field):
             yield from _path_check(glob, f"{at}.{field}[{number}]", is_glob=True)
+    yield from host_checks(given, f"{at}.network")
+
+
+def host_checks(given: Mapping[str, Any], at: str) -> Iterator[Check]:
+    """Yield what of a mapping's `network` no command can ever reach."""
+    for number, text in items(given, "network"):
+        found = hosts.trouble(text) if isinstance(text, str) else None
+        if found:
+            message, fix = found
+            yield "unusable_host", f"{at}[{number}]", f"{text!r} {message}", fix
 
 
 def _path_check(path: Any, at: str, *, is_glob: bool = False) -> Iterator[Check]:

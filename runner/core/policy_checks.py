@@ -12,12 +12,20 @@ from typing import Any
 from runner.core import command_line, globs, paths
 from runner.core.errors import WorkspaceSecurityError
 from runner.core.globs import Hit
-from runner.core.plan import BUILT_IN, Check, exactly_one, mappings
+from runner.core.plan import BUILT_IN, Check, exactly_one, host_checks, items, mappings
 from runner.core.values import STEP_TYPE
 
 RULE_WAYS = ("approvals", "quorum", "deny")
 WITH_PATH = (None, "read_file", "edit_file", "run_command")
 WITH_COMMAND = (None, "run_command")
+# What every command gets from the sandbox, and one with a network; a secret would take its place.
+SET_BY_SANDBOX = frozenset(
+    {
+        *("PATH", "HOME", "LANG", "TMPDIR", "PYTHONDONTWRITEBYTECODE"),
+        *("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"),
+        *("https_proxy", "http_proxy", "all_proxy", "no_proxy"),
+    }
+)
 # A quorum is judged by every subset of its roles.
 MOST_ROLES = 4
 
@@ -32,12 +40,36 @@ def cross_checks(value: Any) -> Iterator[Check]:
         for number, each in people
         if isinstance(each.get("github"), dict)
     )
+    sandbox = value.get("sandbox") if isinstance(value, dict) else None
+    if isinstance(sandbox, dict):
+        yield from _sandbox_checks(sandbox)
     plugins = bool(value.get("plugins")) if isinstance(value, dict) else False
     for number, rule in mappings(value, "rules"):
         yield from _rule_checks(rule, f"rules[{number}]", plugins=plugins)
     defaults = value.get("defaults") if isinstance(value, dict) else None
     for name in defaults if isinstance(defaults, dict) else ():
         yield from _type_check(name, f"defaults.{name}", plugins=plugins)
+
+
+def _sandbox_checks(sandbox: Mapping[str, Any]) -> Iterator[Check]:
+    """Refuse what no command can reach or be shown, and what would undo the sandbox's own."""
+    yield from host_checks(sandbox, "sandbox.network")
+    for number, name in items(sandbox, "secrets"):
+        if isinstance(name, str) and name in SET_BY_SANDBOX:
+            message = f"the sandbox sets {name} itself, so it cannot be a secret"
+            fix = "give the secret a variable of its own"
+            yield "reserved_secret", f"sandbox.secrets[{number}]", message, fix
+    for number, tool in items(sandbox, "tools"):
+        if isinstance(tool, str) and _is_whole(tool):
+            message = f"{tool!r} is a whole home or machine, which no command may see"
+            fix = "name a folder of tools, like ~/.venv"
+            yield "tool_too_wide", f"sandbox.tools[{number}]", message, fix
+
+
+def _is_whole(tool: str) -> bool:
+    """Whether a tool is `/`, `~` or `~name`."""
+    names = [name for name in tool.split("/") if name not in {"", "."}]
+    return (tool.startswith("/") and not names) or (tool.startswith("~") and len(names) == 1)
 
 
 def _repeated(values: Iterable[tuple[str, Any]]) -> Iterator[Check]:

@@ -44,6 +44,12 @@ def of_plan(policy: Policy, plan: Plan) -> Iterator[Reason]:
         )
 
 
+def of_step(policy: Policy, step: Step) -> Iterator[Reason]:
+    """What a step asks for and the policy never gives it, whoever approves."""
+    yield from of_network(policy, step)
+    yield from of_secrets(policy, step)
+
+
 def of_secrets(policy: Policy, step: Step) -> Iterator[Reason]:
     """Secrets that the policy does not list, or that the step sets itself."""
     given = typed_input(step)

@@ -7,11 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from runner.core import approval, gate
+from runner.core import approval, gate, refusals
 from runner.core.amendment import is_draft
 from runner.core.approval import NAMESPACE, Vote
 from runner.core.errors import Reason, Refused, UsageError
 from runner.core.gate import Question
+from runner.core.plan import Step
+from runner.core.policy import Policy
 from runner.core.quorum import Quorum
 from runner.core.rules import judge_step
 from runner.core.run import RunFile, statuses
@@ -48,16 +50,18 @@ def decide(project: Project, plan_id: str, wish: Wish) -> Decided:
         raise Refused(f"withdrawing from plan {plan.id}: {approver} has decided nothing there")
     replaced = _replaced(wish, mine, plan, steps)
     skipped: tuple[str, ...] = ()
+    barred: tuple[str, ...] = ()
     if wish.decision == "approve":
         skipped = _skipped(question, plan, run, replaced)
         steps = _approvable(plan, wish, steps, skipped)
+        barred = _check_barred(plan, found.authority.policy, steps)
     value = record_value(project, plan, found.authority, wish, approver=approver, now=now)
     value["steps"] = {name: plan.file.digests[_index(plan, name)] for name in steps}
     value["skipped"] = list(skipped)
     value["supersedes"] = sorted(vote.digest for vote in replaced)
     notes = tuple(_still_standing(plan, mine, replaced, value))
     if wish.decision == "approve":
-        notes += (*_misfits(found, plan, value, verdict), *_to_come(plan, steps))
+        notes += (*barred, *_misfits(found, plan, value, verdict), *_to_come(plan, steps))
     return write_decision(project, plan, value, onto=onto, notes=notes)
 
 
@@ -218,7 +222,7 @@ def _misfits(
     texts: dict[str, None] = {}
     useful = False
     for name in value["steps"]:
-        needed = judge_step(policy, plan.file.plan.steps[_index(plan, name)]).requirements
+        needed = judge_step(policy, _step(plan, name)).requirements
         asked = [each for each in needed if each.approvals]
         useful = useful or not asked or any(quorum.fitting(each) for each in asked)
         texts |= {f"{name}: {text}": None for text in quorum.misfits(asked)}
@@ -245,6 +249,22 @@ def _approvable(
     return left
 
 
+def _check_barred(plan: PlanAt, policy: Policy, steps: Sequence[str]) -> tuple[str, ...]:
+    """Tell which steps cannot run whoever approves them; raises Refused where none can.
+
+    Giving them what they ask for changes the policy's `sandbox`, which voids every approval.
+    """
+    found = {name: list(refusals.of_step(policy, _step(plan, name))) for name in steps}
+    texts = {
+        replace(reason, message=f"{name}: {reason.message}"): None
+        for name, reasons in found.items()
+        for reason in reasons
+    }
+    if all(found.values()):
+        raise Refused(f"approving plan {plan.id} would not count", reasons=tuple(texts))
+    return tuple(f"cannot run: {each.message}" for each in texts)
+
+
 def _skipped(
     question: Question, plan: PlanAt, run: RunFile | None, replaced: Sequence[Vote]
 ) -> tuple[str, ...]:
@@ -267,6 +287,10 @@ def _skipped(
 
 def plan_ids(plan: PlanAt) -> list[str]:
     return [step.id for step in plan.file.plan.steps]
+
+
+def _step(plan: PlanAt, name: str) -> Step:
+    return plan.file.plan.steps[_index(plan, name)]
 
 
 def _index(plan: PlanAt, name: str) -> int:

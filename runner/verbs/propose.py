@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from runner import schemas
-from runner.core import validation
+from runner.core import refusals, validation
 from runner.core.documents import Document
 from runner.core.errors import FileAccessError, InvalidDocument, KeyNotFound, NotFound, Problem
-from runner.core.plan import EditFileInput, PlanFile, RunCommandInput, typed_input
+from runner.core.plan import EditFileInput, Plan, PlanFile, RunCommandInput, typed_input
+from runner.core.policy import Policy
 from runner.core.run import plan_folder
 from runner.git.checkouts import write_file
 from runner.git.objects import FOLDER, Entry
@@ -26,7 +27,10 @@ Path_ = tuple[str | int, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Proposed:
-    """Where the plan now is; `commit` is the tip, `new` tells whether a commit was made."""
+    """Where the plan now is; `commit` is the tip, `new` tells whether a commit was made.
+
+    `notes` tell what of it cannot run whoever approves it.
+    """
 
     plan: str
     branch: str
@@ -37,6 +41,7 @@ class Proposed:
     author: str
     pinned: int
     push_command: str
+    notes: tuple[str, ...] = ()
 
 
 def propose(project: Project, name: str, *, refresh: bool) -> Proposed:
@@ -62,7 +67,14 @@ def propose(project: Project, name: str, *, refresh: bool) -> Proposed:
         author=str(filled.plan.author),
         pinned=pinned,
         push_command=branches.push_command(project, plan_id),
+        notes=tuple(_barred(filled.plan, authority.policy)),
     )
+
+
+def _barred(plan: Plan, policy: Policy) -> Iterator[str]:
+    for step in plan.steps:
+        for reason in refusals.of_step(policy, step):
+            yield f"{step.id} cannot run: {reason.message}; {reason.fix}"
 
 
 def find_file(project: Project, name: str) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from runner import schemas
-from runner.core import demands, doubts, gate, risks, validation
+from runner.core import demands, doubts, gate, refusals, risks, validation
 from runner.core.errors import KeyNotFound, NotFound, NotGoverned
 from runner.core.plan import Plan, PlanFile, RunCommandInput, Step, typed_input
 from runner.core.policy import Policy
@@ -197,7 +197,7 @@ def _view(
         diff=tuple(diff),
         needs=demands.summary(judge_step(policy, step)) if policy else "unknown: no policy found",
         risks=risks.of(step),
-        warnings=tuple(_warnings(item, has_base=has_base)),
+        warnings=(*_barred(item.step, policy), *_warnings(item, has_base=has_base)),
     )
 
 
@@ -223,6 +223,12 @@ def _details(item: StepPreview, policy: Policy | None) -> list[tuple[str, str]]:
     return [
         (key, value + more if key == MAY_READ else value) for key, value in item.preview.details
     ]
+
+
+def _barred(step: Step, policy: Policy | None) -> Iterator[str]:
+    """Tell what keeps a step from running whoever approves it."""
+    for reason in refusals.of_step(policy, step) if policy else ():
+        yield f"cannot run: {reason.message}"
 
 
 def _warnings(item: StepPreview, *, has_base: bool) -> list[str]:

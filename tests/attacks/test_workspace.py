@@ -84,7 +84,7 @@ class TestTools:
         assert failed(team) == ["sandbox_unavailable"]
         assert "code: sandbox_unavailable" in recorded(team, "001-check")
 
-    @pytest.mark.parametrize("name", [".git/planlock", "/etc", "/", ".."])
+    @pytest.mark.parametrize("name", [".git/planlock", "/etc", "/.//..", ".."])
     def test_P2_a_tool_that_shows_too_much_is_refused(self, team: Team, name: str) -> None:
         """Neither git's own folders nor the system's closed ones are shown as a tool."""
         team.policy("tools: [.venv]", f'tools: ["{name}"]')

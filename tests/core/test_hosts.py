@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from runner.core import hosts
-from runner.core.errors import StepFailed
+from runner import schemas
+from runner.core import hosts, validation
+from runner.core.errors import InvalidDocument, StepFailed
 from runner.core.hosts import Host
 
 
@@ -135,3 +136,58 @@ def test_a_private_address_that_is_declared(address: str) -> None:
 def test_D05_addresses_that_cannot_be_declared(address: str) -> None:
     """Link-local ones, metadata services and all special IPv6 ones are refused, declared or not."""
     assert "never" in hosts.refusal([Host(name=address, port=443)], address, 443)
+
+
+@pytest.mark.parametrize(
+    "text,wrong,fix",
+    [
+        ("pypi.org.", "ends with a dot", "write pypi.org"),
+        ("pypi.org.:443", "ends with a dot", "write pypi.org:443"),
+        ("pypi.org:99999", "no port from 1 to 65535", "write pypi.org"),
+        ("PyPI.org:80", "lower case", "write pypi.org:80"),
+        ("https://PyPI.org:8443/simple", "no scheme", "write pypi.org:8443"),
+        ("https://a b/", "no scheme", "write it like pypi.org or pypi.org:443"),
+        ("*.org", "no wildcards", "write it like pypi.org"),
+        ("127.1", "no address of four decimal numbers", "write it like 192.0.2.7"),
+        ("a_b", "is no host", "write it like pypi.org"),
+        ("\u212a.org", "is no host", "write it like pypi.org"),
+        *(
+            (text, "never connected to", "name a host, or an address of one machine")
+            for text in ("169.254.169.254", "169.254.169.254:80", "168.63.129.16", "0.1.2.3")
+        ),
+    ],
+)
+def test_D05_what_is_wrong_with_a_host(text: str, wrong: str, fix: str) -> None:
+    """It is said in a few words, with what to write instead."""
+    found = hosts.trouble(text)
+    assert found is not None
+    assert wrong in found[0]
+    assert found[1] == fix
+
+
+@pytest.mark.parametrize("text", ["pypi.org", "nexus:8443", "10.0.0.5:80", "127.0.0.1", "8.8.8.8"])
+def test_hosts_that_a_command_may_reach(text: str) -> None:
+    """Names and addresses of one machine are in order, public or not."""
+    assert hosts.trouble(text) is None
+
+
+@pytest.mark.parametrize(
+    "text,code,wrong",
+    [
+        ("PyPI.org", "wrong_format", "has capitals: a host is in lower case"),
+        ("https://pypi.org", "wrong_format", "is a URL"),
+        ("*.org", "wrong_format", "has a wildcard: no wildcards"),
+        ("pypi.org.", "unusable_host", "ends with a dot"),
+        ("169.254.169.254", "unusable_host", "is never connected to"),
+    ],
+)
+def test_a_plan_names_no_host_that_never_works(text: str, code: str, wrong: str) -> None:
+    """It is told once, whether the schema knows it or not."""
+    step = "{id: s, step_type: run_command, description: D, input: {command: x, network: [HOST]}}"
+    plan = f"version: 1\nid: x\ngoal: G\nsteps:\n  - {step}\n".replace("HOST", f"'{text}'")
+    with pytest.raises(InvalidDocument) as caught:
+        validation.read_plan(plan.encode(), file="x", schema=schemas.load("plan"))
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.path) == (code, "steps[0].input.network[0]")
+    assert wrong in problem.message
+    assert problem.fix

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,11 @@ from rule_cases import asking, denying
 from runner.core.errors import InvalidDocument
 from runner.core.globs import Hit
 from runner.core.plan import Step
-from runner.core.policy_checks import decides, example_hit
+from runner.core.policy_checks import SET_BY_SANDBOX, decides, example_hit
 from runner.core.rules import judge_change, rulings
+from runner.sandbox.contract import Command, Room
+from runner.sandbox.proxy import VARIABLES
+from runner.sandbox.shell import environment
 
 LINES = ("make", "make x", "make $x", "env make", "curl x; make", "(x)", "echo make", "A=1 make")
 PATHS = ("docs/a.md", "DOCS/a.md", "docs", "infra/x/y.tf", "a", ".github/x", "docs/**")
@@ -21,6 +25,12 @@ PATHS = ("docs/a.md", "DOCS/a.md", "docs", "infra/x/y.tf", "a", ".github/x", "do
 def problems(**rule: Any) -> list[tuple[str, str]]:
     with pytest.raises(InvalidDocument) as caught:
         make_policy({"name": "r", "match": {}, **rule})
+    return [(each.code, each.path) for each in caught.value.problems]
+
+
+def of_sandbox(**fields: list[str]) -> list[tuple[str, str]]:
+    with pytest.raises(InvalidDocument) as caught:
+        make_policy(sandbox=fields)
     return [(each.code, each.path) for each in caught.value.problems]
 
 
@@ -130,3 +140,29 @@ class TestExamples:
             assert bool(verdict.denied) is (example_hit({"path": pattern}, path) is not Hit.NO)
         else:
             assert ({each.rule for each in verdict.requirements} == {"r"}) is surely
+
+
+class TestSandbox:
+    @pytest.mark.parametrize("tool", ["~", "~/", "~/.", "~bob", "/", "//"])
+    def test_no_command_sees_a_whole_home(self, tool: str) -> None:
+        """Nor the whole machine; a folder below is a tool like others."""
+        assert of_sandbox(tools=[".venv", tool]) == [("tool_too_wide", "sandbox.tools[1]")]
+        assert make_policy(sandbox={"tools": [f"{tool}/x", "/opt", "."]})
+
+    def test_what_the_sandbox_sets_is_no_secret(self, tmp_path: Path) -> None:
+        """A secret of that name would take the place of the sandbox's own value."""
+        room = Room(workspace=tmp_path, mount_at=tmp_path)
+        own = environment(Command(script=":"), room, home="h", tmp="t")
+        assert {*own, *VARIABLES} == SET_BY_SANDBOX
+        for name in sorted(SET_BY_SANDBOX):
+            assert of_sandbox(secrets=[name]) == [("reserved_secret", "sandbox.secrets[0]")]
+        assert make_policy(sandbox={"secrets": ["PATHS", "path"]})
+
+    def test_hosts_that_are_never_connected_to_are_refused(self) -> None:
+        """Beside others that may be listed, private addresses among them."""
+        listed = ["pypi.org", "10.0.0.5:80", "169.254.169.254", "pypi.org."]
+        at = "sandbox.network"
+        assert of_sandbox(network=listed) == [
+            ("unusable_host", f"{at}[2]"),
+            ("unusable_host", f"{at}[3]"),
+        ]

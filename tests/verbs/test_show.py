@@ -49,6 +49,16 @@ class TestRendering:
         assert details["may read"] == folders
         assert details["must exist"] == "utils.py"
 
+    @pytest.mark.parametrize("format_", ["text", "markdown", "html", "actions"])
+    def test_what_a_command_reaches_and_gets_is_told_once(self, team: Team, format_: str) -> None:
+        """As a detail, and not as a risk too."""
+        team.policy("network: []", "network: [example.org]")
+        team.policy("secrets: []", "secrets: [TOKEN]")
+        team.propose("job", command("true", more="network: [example.org]\nsecrets: [TOKEN]\n"))
+        text = team.cli("bob", "show", "job", "--format", format_).out
+        assert (text.count("may contact"), text.count("gets secrets")) == (1, 1)
+        assert (text.count("example.org"), text.count("TOKEN")) == (1, 1)
+
     def test_a_draft_that_nobody_proposed_has_a_hint(self, team: Team) -> None:
         """Every command about a plan that is only a file here says how to propose it."""
         team.plan("job", READ)

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filled import filled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from team import Team
 
 from runner.core.errors import WorkspaceSecurityError
-from runner.git.objects import EXECUTABLE, FILE, LINK, ObjectStore
+from runner.git.objects import EXECUTABLE, FILE, LINK
 from runner.git.worktree import Found, WorkTree
 
 FILES = {
@@ -49,12 +50,7 @@ EDITS = [
 
 @pytest.fixture
 def tree(team: Team, tmp_path: Path) -> Iterator[WorkTree]:
-    team.commit(FILES, "Files")
-    commit = team.git("rev-parse", "HEAD")
-    with ObjectStore(team.root / ".git", team.root / ".git/objects") as store:
-        made = WorkTree(tmp_path / "work", store)
-        made.fill(store.commit(commit).tree, commit)
-        made.index()
+    with filled(team, tmp_path / "work", FILES) as made:
         yield made
 
 

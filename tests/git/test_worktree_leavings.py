@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from filled import filled
 from forging import answer, codes
 from surroundings import without_rights
 from team import EDIT, Team, command
 
 from runner.core.errors import FileAccessError, WorkspaceSecurityError
-from runner.git.objects import ObjectStore
 from runner.git.worktree import WorkTree
 
 MEGABYTE = 1 << 20
@@ -26,12 +26,7 @@ LONGEST = os.pathconf("/", "PC_PATH_MAX") - 1
 @pytest.fixture
 def tree(team: Team, tmp_path: Path) -> Iterator[WorkTree]:
     files = {".gitignore": "kept*\ncache/\n", "dir/deep/c": "c\n", "data.pyc/d": "d\n"}
-    team.commit(files, "Files")
-    commit = team.git("rev-parse", "HEAD")
-    with ObjectStore(team.root / ".git", team.root / ".git/objects") as store:
-        made = WorkTree(tmp_path / "work", store)
-        made.fill(store.commit(commit).tree, commit)
-        made.index()
+    with filled(team, tmp_path / "work", files) as made:
         yield made
 
 

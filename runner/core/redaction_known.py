@@ -12,7 +12,7 @@ MARK = b"[redacted: secret]"
 # What may stand between the letters of an encoding: line ends, also as JSON has them, indentation,
 # and what parts groups of digits. What lies beyond a wide gap belongs to something else.
 _TO_BLANKS = bytes.maketrans(b"\r\n\t:\\", b"     ")
-_ESCAPED_ENDS = (rb"\n", rb"\r")
+_ESCAPED_ENDS = (rb"\n", rb"\r", rb"\t")
 _WIDE = 41
 _WIDE_GAP, _BARRIER = _WIDE * b" ", b"\0"
 _GAPS = re.compile(rb" +")

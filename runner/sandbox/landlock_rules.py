@@ -104,8 +104,8 @@ def _check_closed(room: Room) -> None:
 
 
 def _own_tools(room: Room) -> Iterator[Path]:
-    """The runner's own among the machine's programs are there where the team has named them."""
-    return (each for each in tools.shown(room) if each.stat().st_uid == _owner())
+    """What the team has named among the machine's programs is there whoever's parts it has."""
+    return (each for each in tools.shown(room) if each.resolve() not in tools.SHOWN)
 
 
 def _owner() -> int | None:

@@ -128,11 +128,9 @@ def _hidden(room: Room, survey: Survey) -> list[str]:
     """
     closed = [folder.resolve() for folder in room.closed]
     shown = [str(each) for each in closed if tools.is_shown(each)]
-    return [
-        path
-        for path in few(outermost((*survey.private(), *shown)))
-        if not Path(path).is_relative_to(room.mount_at)
-    ]
+    every = outermost((*survey.private(), *shown))
+    private = [path for path in every if not Path(path).is_relative_to(room.mount_at)]
+    return few(private, around=list(tools.shown(room)))
 
 
 def _is_in(place: Path, folders: Iterable[str]) -> bool:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
+from runner.core.errors import SandboxUnavailable
+
 # Where others than the machine's own packages put files; there may be very many.
 _LARGE = (Path("/opt"), Path("/usr/local"))
+_SURVEYED = (Path("/etc"), *_LARGE)
 _NEAR = 3
 _EVERY_LEVEL = 1000
-_MOST_LOOKED_AT = 200_000
+_MOST_LOOKED_AT = 2_000_000
 # bubblewrap takes 9,000 words, and a cover is eight of them.
-_MOST_COVERS = 500
+_MOST_COVERS = 1000
 _FRESH_S = 60.0
 
 
@@ -62,20 +65,32 @@ def private_below(
 
 def outermost(paths: Iterable[str]) -> list[str]:
     """Those that lie in none of the others: nothing can be mounted into what is covered."""
-    kept: dict[str, None] = {}
-    for path in sorted(paths):
-        if not any(str(folder) in kept for folder in (Path(path), *Path(path).parents)):
-            kept[path] = None
-    return list(kept)
+    kept: list[str] = []
+    for path in sorted(paths, key=lambda path: path.split("/")):
+        if not kept or not f"{path}/".startswith(f"{kept[-1]}/"):
+            kept.append(path)
+    return kept
 
 
-def few(paths: Sequence[str], *, most: int = _MOST_COVERS) -> Sequence[str]:
-    """No more than can be covered one by one: in place of the deepest the folders that hold them."""
+def few(paths: list[str], *, around: Sequence[Path], most: int = _MOST_COVERS) -> list[str]:
+    """No more than can be covered one by one: a folder stands for very many that lie in it.
+
+    Not one that holds a place `around`, of which more must be seen; raises SandboxUnavailable
+    where there are too many all the same.
+    """
     while len(paths) > most:
-        deepest = max(path.count("/") for path in paths)
-        paths = outermost(
-            str(Path(path).parent) if path.count("/") == deepest else path for path in paths
-        )
+        held = Counter(str(Path(path).parent) for path in paths)
+        for folder in list(held):
+            if any(place.is_relative_to(folder) for place in (*_SURVEYED, *around)):
+                del held[folder]
+        fullest = max(held.values(), default=0)
+        if not fullest:
+            places = ", ".join(map(str, _SURVEYED))
+            raise SandboxUnavailable(
+                f"confining a command: more than {most} private files to hide in {places}",
+                hint="sudo chmod o-rx the folders that hold them",
+            )
+        paths = outermost((*paths, *(each for each, count in held.items() if count == fullest)))
     return paths
 
 

@@ -182,7 +182,7 @@ def _failed(held: Session, begun: Begun, error: OutsideError | ModelError) -> St
     message = visible(error.message)
     _record(held, begun, status="failed", error={"code": error.code, "message": message})
     held.tell("step_finished", step=begun.number, status="failed", text=message)
-    fix = stops.fix(held.plan.id, error.code)
+    fix = stops.fix(held.plan.id, error.code, begun.step.step_type)
     reason = Reason(code=error.code, message=message, fix=fix)
     return Stop(status="failed", step=begun.step.id, reasons=(reason,))
 

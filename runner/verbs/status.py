@@ -204,7 +204,8 @@ def _reasons(
         skip = f"to skip it: planlock run {plan} --retry"
         rejected = [replace(each, fix=skip) for each in decision.reasons]
         return (Reason(code=code, message=message), *rejected)
-    return (Reason(code=code, message=message, fix=stops.fix(plan, code)),)
+    step_type = record.step.type if record and record.step else ""
+    return (Reason(code=code, message=message, fix=stops.fix(plan, code, step_type)),)
 
 
 def _run_status(run: RunFile, steps: Sequence[StepStatus], *, held: bool) -> str:

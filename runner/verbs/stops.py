@@ -10,30 +10,40 @@ from runner.steps.contract import Failure
 from runner.verbs.session import Session
 
 # What to change where the same step would only fail again.
-_CHANGES = {
+_NAMES = dict.fromkeys(
+    (
+        "workspace_control_character",
+        "workspace_device_name",
+        "workspace_dot",
+        "workspace_encoding",
+        "workspace_separator",
+        "workspace_too_deep",
+        "workspace_too_long",
+    ),
+    "give the file another name",
+)
+_OF_COMMANDS = {
+    **_NAMES,
     "unapproved_change": "declare the change or leave it out",
     "secret_in_change": "keep the secret out of files",
-    "not_text": "read the file with a command",
-    "stale": "bring the step up to date",
     "workspace_protected_changed": "leave .git and plans/ alone",
     "workspace_submodule": "leave the submodule alone",
     "workspace_git_dir": "make repositories in $TMPDIR, or remove their .git",
     "workspace_special_file": "make pipes and sockets in $TMPDIR, or remove them",
     "workspace_too_large": "write less",
+}
+_OF_OTHERS = {
+    **_NAMES,
+    **dict.fromkeys(
+        ("workspace_symlink", "workspace_not_regular", "workspace_traversal"),
+        "name a file of the repository itself",
+    ),
+    "not_text": "read the file with a command",
+    "secret_in_change": "keep the secret out of files",
+    "stale": "bring what the step replaces up to date",
     "workspace_hard_link": "name a file that is no hard link",
     "workspace_mode": 'set the mode to "0644" or "0755"',
-    **dict.fromkeys(
-        (
-            "workspace_control_character",
-            "workspace_device_name",
-            "workspace_dot",
-            "workspace_encoding",
-            "workspace_separator",
-            "workspace_too_deep",
-            "workspace_too_long",
-        ),
-        "give the file another name",
-    ),
+    "workspace_too_large": "read the part that matters with a command",
 }
 
 
@@ -47,25 +57,28 @@ class Stop:
     message: str = ""
 
 
-def fix(plan: str, code: str) -> str:
+def fix(plan: str, code: str, step_type: str) -> str:
     """What to do about a failed step: change it where a retry cannot help."""
-    if change := _CHANGES.get(code):
+    changes = _OF_COMMANDS if step_type == "run_command" else _OF_OTHERS
+    if change := changes.get(code):
         return f"{change}: planlock propose {plan}, then planlock run {plan} --new"
     return f"planlock run {plan} --retry"
 
 
 def failed(held: Session, step: Step, failure: Failure) -> Stop:
-    reason = Reason(code=failure.code, message=failure.message, fix=fix(held.plan.id, failure.code))
+    what_helps = fix(held.plan.id, failure.code, step.step_type)
+    reason = Reason(code=failure.code, message=failure.message, fix=what_helps)
     return Stop(status="failed", step=step.id, reasons=(reason,))
 
 
 def still_failed(held: Session, number: int, status: str) -> Stop:
     step = held.plan.file.plan.steps[number]
     latest = held.run.latest(step.id)
+    code = latest.error.code if latest and latest.error else ""
     reason = Reason(
         code="step_failed",
         message=f"step {number + 1} {step.id} {status} and is not repeated by itself",
-        fix=fix(held.plan.id, latest.error.code if latest and latest.error else ""),
+        fix=fix(held.plan.id, code, step.step_type),
     )
     return Stop(status="failed", step=step.id, reasons=(reason,))
 

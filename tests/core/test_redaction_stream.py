@@ -71,6 +71,7 @@ def forms() -> dict[str, str]:
         "hex as xxd groups it": data.hex(" ", 2),
         "base64 indented": wrapped(base64.b64encode(data).decode(), 20, "\n" + 12 * " "),
         "base64 in JSON": json.dumps(wrapped(base64.b64encode(data).decode(), 20)),
+        "base64 by tabs in JSON": json.dumps(wrapped(base64.b64encode(data).decode(), 20, "\n\t")),
         "base64 in JSON in JSON": json.dumps(json.dumps(wrapped(long[:400], 19, "\r\n"))),
         "URL": quote(VALUE, safe=""),
         "URL with slashes": quote(VALUE),

@@ -69,6 +69,17 @@ def test_D03_more_private_files_than_mounts(fresh: Backend, room: Room, programs
     assert outcome.output.endswith(b"open")
 
 
+def test_D03_a_tool_with_very_many_private_files(
+    fresh: Backend, room: Room, programs: Path
+) -> None:
+    """A named tool is not shown whole because there are too many files in it to hide."""
+    for number in range(1200):
+        put(programs / f"tool/{number}", "PRIVATE", mode=0o600)
+    inside = replace(room, tools=(programs / "tool",))
+    with pytest.raises(SandboxUnavailable, match="private files to hide"):
+        bound(fresh, inside)(f"cat {programs}/tool/1199")
+
+
 def test_D03_what_becomes_private(fresh: Backend, room: Room, programs: Path) -> None:
     """Near the top, files are hidden that were closed or put there between two commands."""
     file = put(programs / "credentials", "PRIVATE")
@@ -141,9 +152,19 @@ def test_what_cannot_be_looked_at_counts_as_private(tmp_path: Path) -> None:
 
 def test_the_deepest_are_covered_together() -> None:
     """No more covers than are allowed: folders stand for the deepest that they hold."""
-    assert few(["/a/b/1", "/a/b/2", "/c"], most=3) == ["/a/b/1", "/a/b/2", "/c"]
-    assert few(["/a/b/1", "/a/b/2", "/c"], most=2) == ["/a/b", "/c"]
-    assert few([f"/a/{each}/x" for each in range(9)], most=2) == ["/a"]
+    paths = ["/opt/a/b/1", "/opt/a/b/2", "/opt/c"]
+    assert few(paths, around=[], most=3) == paths
+    assert few(paths, around=[], most=2) == ["/opt/a/b", "/opt/c"]
+    assert few([f"/opt/a/{each}/x" for each in range(9)], around=[], most=2) == ["/opt/a"]
+
+
+@pytest.mark.parametrize(
+    "paths, tool", [(["/opt/1", "/opt/2"], "/usr/bin"), (["/opt/a/1", "/opt/a/2"], "/opt/a/tool")]
+)
+def test_D03_what_must_be_seen_is_not_covered(paths: list[str], tool: str) -> None:
+    """Where only a folder that holds tools could stand for too many, nothing runs."""
+    with pytest.raises(SandboxUnavailable, match="more than 1 private files"):
+        few(paths, around=[Path(tool)], most=1)
 
 
 def test_what_vanishes_needs_no_cover(tmp_path: Path) -> None:
@@ -192,8 +213,9 @@ def test_D03_own_files_opened_for_later(programs: Path) -> None:
             output = bound(Landlock(), room)(look).output
             assert b"Permission denied" in output
             assert output.endswith(b"open")
-            named = replace(room, tools=(own.parent,))
-            assert bound(Landlock(), named)(look).output == b"PRIVATEopen"
+            for tool in (own.parent, programs):
+                named = replace(room, tools=(tool,))
+                assert bound(Landlock(), named)(look).output == b"PRIVATEopen"
 
         as_nobody(attack)
 

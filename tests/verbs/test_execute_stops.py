@@ -97,6 +97,26 @@ def test_a_failed_step_says_what_helps(team: Team, script: str, more: str, fix: 
         assert (done.code, reason["fix"]) == (5, fix), done.text
 
 
+@pytest.mark.parametrize(
+    "path, more, fix",
+    [
+        ("link", "", "name a file of the repository itself"),
+        ("long", ", max_bytes: 10", "read the part that matters with a command"),
+    ],
+)
+def test_a_failed_read_says_what_helps(team: Team, path: str, more: str, fix: str) -> None:
+    """A file that cannot be read so is not read by trying again; `status` says the same."""
+    make = "ln -s utils.py link; seq 99 > long"
+    step = READ.replace("path: utils.py", f"path: {path}{more}")
+    assert step != READ
+    team.propose("job", command(make, more="writes: [link, long]\n") + step)
+    team.approve("bob", "job")
+    done = team.cli("ada", "run", "job", "--json")
+    (reason,) = answer(done)["reasons"]
+    assert (done.code, reason["fix"]) == (5, f"{fix}{CHANGE}"), done.text
+    assert f"{fix}{CHANGE}" in team.cli("ada", "status", "job").out
+
+
 def test_the_fix_of_a_failed_step_helps(team: Team) -> None:
     """A changed plan, proposed and approved again, runs anew."""
     team.propose("job", command("echo x > stray"))

@@ -36,23 +36,31 @@ def redact(text: str, values: Iterable[str] = ()) -> Redacted:
 
 def redact_values(value: Any, values: Iterable[str]) -> Any:
     """Take known secrets out of every text of a document, its keys too."""
-    known = tuple(values)
+    return _each_without(Known(values), value)
+
+
+def _each_without(known: Known, value: Any) -> Any:
     match value:
         case str():
-            return _without(Known(known), value)
+            return _without(known, value)
         case dict():
-            return {_key(key, known): redact_values(item, known) for key, item in value.items()}
+            return {
+                _key_without(known, key): _each_without(known, item) for key, item in value.items()
+            }
         case list() | tuple():
-            return [redact_values(item, known) for item in value]
+            return [_each_without(known, item) for item in value]
     return value
 
 
-def _key(key: Any, values: tuple[str, ...]) -> Any:
-    return redact_values(key, values) if isinstance(key, str) else key
+def _key_without(known: Known, key: Any) -> Any:
+    return _without(known, key) if isinstance(key, str) else key
 
 
 def _without(known: Known, text: str) -> str:
-    """A value that is no text, taken out of a text, may leave half a character behind."""
+    """The text, to its end: what is known can be asked for the next one.
+
+    A value that is no text, taken out of a text, may leave half a character behind.
+    """
     data = text.encode("utf-8", "surrogatepass")
     data = known.feed(data) + known.finish()
     try:

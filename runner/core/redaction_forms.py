@@ -6,8 +6,9 @@ import base64
 import html
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from runner.core.text import visible
 
@@ -36,7 +37,9 @@ class Forms:
     wrapped: tuple[bytes, ...]
 
 
-def forms(values: Iterable[str]) -> Forms:
+# A run asks for the same few secrets with every text of its records.
+@lru_cache(maxsize=64)
+def forms(values: tuple[str, ...]) -> Forms:
     """All forms of each value and, where it has several lines, of each line that is not short."""
     parts = {part for value in values for part in _parts(value)}
     exact = {form for part in parts for form in _escaped(part)}

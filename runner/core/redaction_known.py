@@ -25,7 +25,7 @@ class Known:
     """
 
     def __init__(self, values: Iterable[str]) -> None:
-        known = forms(values)
+        known = forms(tuple(values))
         self._exact, self._wrapped = known.exact, known.wrapped
         self._held = b""
         self._covered = 0

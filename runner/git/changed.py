@@ -114,12 +114,12 @@ class Search:
         }
         pending = [""]
         while pending:
-            folder = self.root / pending.pop()
-            leftovers.let_write(folder)
-            with os.scandir(folder) as items:
+            folder = pending.pop()
+            leftovers.let_write(self.root / folder)
+            with os.scandir(self.root / folder) as items:
                 inside = list(items)
             for item in inside:
-                path = os.path.relpath(item.path, self.root)
+                path = f"{folder}{item.name}"
                 if path == ".git":
                     continue
                 is_folder = item.is_dir(follow_symlinks=False)
@@ -128,7 +128,7 @@ class Search:
                 elif not is_folder:
                     yield path, path in self.known
                 elif path in tracked_folders:
-                    pending.append(path)
+                    pending.append(f"{path}/")
                 else:
                     yield path + "/", False
 

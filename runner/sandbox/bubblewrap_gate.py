@@ -7,7 +7,6 @@ import os
 import select
 import time
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Self
 
 from runner.core.errors import SandboxUnavailable
@@ -33,12 +32,7 @@ class Gate:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     @property

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Self
 
 from runner.core import hosts
@@ -65,12 +65,7 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Cuts what is still open. A look-up cannot be cut; its thread ends when it does."""
         if self._thread:
             self._loop.call_soon_threadsafe(self._task.cancel)

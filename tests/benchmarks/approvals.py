@@ -5,13 +5,10 @@ Times on one machine say little about another; the ratios do.
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
@@ -26,6 +23,7 @@ from runner.git import sshsig
 from runner.git.signing import FileSigner, SshSigner
 from runner.project import Project, real_world
 from runner.verbs import evidence
+from tests.benchmarks.lines import Line, each, show
 
 MESSAGE = b"what is signed\n"
 TYPES = {
@@ -33,30 +31,6 @@ TYPES = {
     "ecdsa p256": ["-t", "ecdsa", "-b", "256"],
     "rsa 3072": ["-t", "rsa", "-b", "3072"],
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One measured thing: seconds each, and what it is compared with."""
-
-    what: str
-    seconds: float
-    against: str = ""
-    ratio: float = 0.0
-
-    def __str__(self) -> str:
-        ratio = f"{self.ratio:8.0f} x  {self.against}" if self.against else ""
-        return f"{self.what:<46}{1000 * self.seconds:10.3f} ms {ratio}".rstrip()
-
-
-def each(act: Callable[[], object], times: int) -> float:
-    """Give the median of the seconds that an act takes."""
-    taken = []
-    for _ in range(times):
-        start = time.perf_counter()
-        act()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
 
 
 def signatures(folder: Path, times: int) -> list[Line]:
@@ -171,10 +145,7 @@ def measure(folder: Path, *, count: int, times: int) -> list[Line]:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="planlock-benchmark-") as folder:
-        for line in measure(Path(folder), count=1000, times=200):
-            sys.stdout.write(f"{line}\n")
-            sys.stdout.flush()
+    show(partial(measure, count=1000, times=200))
 
 
 if __name__ == "__main__":

@@ -7,35 +7,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from runner.core.errors import SandboxUnavailable
 from runner.sandbox.commands import Backend, Command, Room, find_backend
 from runner.sandbox.landlock import Landlock
-from tests.benchmarks.approvals import each
+from tests.benchmarks.lines import Line, each, show
 
 FLOOR = "a plain process"
 SECRETS = {f"KEY_{number}": f"not-so-secret-{number:08}" for number in range(3)}
 SIZES = {"64 KiB": 64 << 10, "10 MiB": 10 << 20}
 # As programs print: lines, with something here and there that is to be taken out.
 PRINTING = 'yes "a line of output as programs print them, of some length" | head -c {size}'
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One way to run a command: seconds, and how many times as long as the floor."""
-
-    what: str
-    seconds: float
-    ratio: float = 1.0
-
-    def __str__(self) -> str:
-        times = f"{self.ratio:8.2f} x  {FLOOR}"
-        return f"{self.what:<62}{1000 * self.seconds:10.2f} ms {times}"
 
 
 def plain(script: str, folder: Path) -> Callable[[], object]:
@@ -81,12 +67,21 @@ def ways() -> Iterator[tuple[str, Backend, Command]]:
 def measure(folder: Path, *, times: int) -> list[Line]:
     room = Room(workspace=folder, mount_at=folder)
     floor = each(plain("true", folder), times)
-    lines = [Line(what=f"true: {FLOOR}", seconds=floor)]
+    lines = [Line(what=f"true: {FLOOR}", seconds=floor, against=FLOOR, ratio=1.0)]
     for name, backend, command in ways():
         seconds = each(confined(backend, command, room), times)
-        lines.append(Line(what=f"true: {name}", seconds=seconds, ratio=seconds / floor))
+        lines.append(
+            Line(what=f"true: {name}", seconds=seconds, against=FLOOR, ratio=seconds / floor)
+        )
     seconds = each(lambda: find_backend("confined"), times)
-    lines.append(Line(what="find bubblewrap, and try it", seconds=seconds, ratio=seconds / floor))
+    lines.append(
+        Line(
+            what="find bubblewrap, and try it",
+            seconds=seconds,
+            against=FLOOR,
+            ratio=seconds / floor,
+        )
+    )
     for size, number in SIZES.items():
         lines += outputs(size, PRINTING.format(size=number), room, max(3, times // 10))
     return lines
@@ -95,20 +90,17 @@ def measure(folder: Path, *, times: int) -> list[Line]:
 def outputs(size: str, script: str, room: Room, times: int) -> Iterator[Line]:
     """Compare the reading of an output with that of one from which secrets are taken."""
     floor = each(plain(script, room.workspace), times)
-    yield Line(what=f"{size} of output: {FLOOR}", seconds=floor)
+    yield Line(what=f"{size} of output: {FLOOR}", seconds=floor, against=FLOOR, ratio=1.0)
     for backend in backends():
         for secrets, words in (({}, ""), (SECRETS, ", 3 secrets taken out")):
             command = Command(script=script, secrets=secrets)
             seconds = each(confined(backend, command, room), times)
             what = f"{size} of output: {backend.name}{words}"
-            yield Line(what=what, seconds=seconds, ratio=seconds / floor)
+            yield Line(what=what, seconds=seconds, against=FLOOR, ratio=seconds / floor)
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="planlock-benchmark-") as folder:
-        for line in measure(Path(folder), times=50):
-            sys.stdout.write(f"{line}\n")
-            sys.stdout.flush()
+    show(partial(measure, times=50))
 
 
 if __name__ == "__main__":

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import itertools
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -32,23 +31,10 @@ from runner.models.remote import RemoteModels
 from runner.project import World
 from runner.verbs.router import Service
 from runner.verbs.router_budgets import Budgets, SharedBudgets
-from tests.benchmarks.approvals import each
+from tests.benchmarks.lines import Line, each, show
 
 PROMPT = "What does add(a, b) return? " * 40
 FLOOR = "plain httpx"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One way to ask: seconds for a call, and how many times as long as the floor."""
-
-    what: str
-    seconds: float
-    ratio: float = 1.0
-
-    def __str__(self) -> str:
-        times = f"{self.ratio:8.2f} x  {FLOOR}"
-        return f"{self.what:<46}{1000 * self.seconds:10.3f} ms {times}"
 
 
 def ask(text: str, mode: CacheMode) -> Request:
@@ -115,7 +101,7 @@ def measure(folder: Path, *, times: int) -> list[Line]:
         server = stack.enter_context(providing(OpenAiApi()))
         client = stack.enter_context(httpx.Client(headers={"authorization": f"Bearer {KEY}"}))
         floor = each(plain(client, server.url), times)
-        lines = [Line(what=f"ask a provider by {FLOOR}", seconds=floor)]
+        lines = [Line(what=f"ask a provider by {FLOOR}", seconds=floor, against=FLOOR, ratio=1.0)]
         models = stack.enter_context(embedded(server, folder, here))
         budgets = SharedBudgets(here, Budgets(), folder=folder)
         app = router_app.create(Service(models=models, budgets=budgets), access=OPEN)
@@ -130,15 +116,15 @@ def measure(folder: Path, *, times: int) -> list[Line]:
         for name, asked in (("embedded router", models), ("router over HTTP", remote)):
             for what, act in of_router(asked):
                 seconds = each(act, times)
-                lines.append(Line(what=f"{name}, {what}", seconds=seconds, ratio=seconds / floor))
+                title = f"{name}, {what}"
+                lines.append(
+                    Line(what=title, seconds=seconds, against=FLOOR, ratio=seconds / floor)
+                )
         return lines
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="planlock-benchmark-") as folder:
-        for line in measure(Path(folder), times=200):
-            sys.stdout.write(f"{line}\n")
-            sys.stdout.flush()
+    show(partial(measure, times=200))
 
 
 if __name__ == "__main__":

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sandbox_run import Run, bound, require_bwrap, require_landlock
+from workspace_cases import WAYS, Way, make_outside, make_root
 
 import runner
 from runner.sandbox.commands import Backend, Room, find_backend
+from runner.sandbox.files import Workspace
 
 
 @pytest.fixture(params=["confined", "landlock", "none"])
@@ -60,6 +63,27 @@ def marker(tmp_path: Path) -> str:
 @pytest.fixture
 def landlock() -> Backend:
     return require_landlock()
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    return make_outside(tmp_path)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return make_root(tmp_path)
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> Way:
+    return WAYS[request.param]
+
+
+@pytest.fixture
+def files(root: Path, way: Way) -> Iterator[Workspace]:
+    with Workspace(root, **way) as workspace:
+        yield workspace
 
 
 @pytest.fixture

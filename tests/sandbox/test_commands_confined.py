@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import signal
@@ -12,9 +11,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
+from ordinary_user import as_nobody, folder_of_nobody
 from sandbox_run import Run, bound, gone
 
 import runner
@@ -530,23 +531,11 @@ def test_pytest_runs_confined(run: Run, workspace: Path) -> None:
 
 def test_an_ordinary_user_confines_as_well() -> None:
     """Confinement needs no privilege: it works, and holds, for a user without any."""
-    if os.getuid() != 0:
-        pytest.skip("already an ordinary user: every other test shows it")
-    folder = Path(tempfile.mkdtemp(prefix="planlock-user-"))
-    try:
-        shutil.chown(folder, 65534, 65534)
-        child = multiprocessing.get_context("fork").Process(target=as_nobody, args=(folder,))
-        child.start()
-        child.join()
-    finally:
-        shutil.rmtree(folder)
-    assert child.exitcode == 0
+    with folder_of_nobody() as folder:
+        as_nobody(partial(confine, folder))
 
 
-def as_nobody(folder: Path) -> None:
-    os.setgroups([])
-    os.setgid(65534)
-    os.setuid(65534)
+def confine(folder: Path) -> None:
     run = bound(find_backend("confined"), Room(workspace=folder, mount_at=folder))
     assert run("id -u; touch made").output == b"65534\n"
     assert (folder / "made").exists()

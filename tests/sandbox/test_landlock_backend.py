@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
-import sys
-import tempfile
+from functools import partial
 from pathlib import Path
 
 import pytest
+from ordinary_user import NOBODY, as_nobody, folder_of_nobody
 from sandbox_run import Run, bound, python, require_bwrap, require_landlock
 
 from runner.core.errors import SandboxUnavailable
@@ -153,29 +152,15 @@ def test_pytest_runs_confined(run: Run, workspace: Path) -> None:
 def test_an_ordinary_user_confines_as_well() -> None:
     """Confinement needs no privilege: it works, and holds, for a user without any."""
     require_landlock()
-    if os.getuid() != 0:
-        pytest.skip("already an ordinary user: every other test shows it")
-    folder = Path(tempfile.mkdtemp(prefix="planlock-user-"))
-    try:
+    with folder_of_nobody() as folder:
         (folder / "work").mkdir()
         (folder / "closed").write_text("closed")
-        for place in (folder, folder / "work", folder / "closed"):
-            shutil.chown(place, 65534, 65534)
-        child = multiprocessing.get_context("fork").Process(target=as_nobody, args=(folder,))
-        child.start()
-        child.join()
-    finally:
-        shutil.rmtree(folder)
-    assert child.exitcode == 0
+        for place in (folder / "work", folder / "closed"):
+            shutil.chown(place, NOBODY, NOBODY)
+        as_nobody(partial(confine, folder))
 
 
-def as_nobody(folder: Path) -> None:
-    os.setgroups([])
-    os.setgid(65534)
-    os.setuid(65534)
-    if not os.access(sys.executable, os.X_OK):
-        # This one lies in a home; the machine's own runs the launcher as well.
-        sys.executable = "/usr/bin/python3"
+def confine(folder: Path) -> None:
     run = bound(require_landlock(), Room(workspace=folder / "work", mount_at=folder))
     assert run("id -u; touch made").output == b"65534\n"
     assert (folder / "work" / "made").exists()

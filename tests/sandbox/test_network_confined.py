@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from ordinary_user import as_nobody, folder_of_nobody
 from proxy_scene import EchoHost, comes_true, echo_host, open_descriptors, port_of
 from sandbox_run import Run, bound, gone
 
@@ -255,27 +254,12 @@ backend.run(
 
 def test_D05_as_an_ordinary_user(confined: Backend) -> None:
     """A network needs no privilege to be given, nor to be held."""
-    if os.getuid() != 0:
-        pytest.skip("already an ordinary user: every other test shows it")
     assert confined.name
-    folder = Path(tempfile.mkdtemp(prefix="planlock-user-"))
-    try:
-        shutil.chown(folder, 65534, 65534)
-        child = multiprocessing.get_context("fork").Process(target=as_nobody, args=(folder,))
-        child.start()
-        child.join()
-    finally:
-        shutil.rmtree(folder)
-    assert child.exitcode == 0
+    with folder_of_nobody() as folder:
+        as_nobody(partial(ask_and_be_held, folder))
 
 
-def as_nobody(folder: Path) -> None:
-    os.setgroups([])
-    os.setgid(65534)
-    os.setuid(65534)
-    if not os.access(sys.executable, os.X_OK):
-        # The tests' interpreter may lie in a home; an ordinary user has one that it can run.
-        sys.executable = shutil.which("python3", path="/usr/bin:/bin") or ""
+def ask_and_be_held(folder: Path) -> None:
     backend = Bubblewrap(resolve=lambda *_: ["127.0.0.1"])
     run = bound(backend, Room(workspace=folder, mount_at=folder))
     with echo_host() as server:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ordinary_user import NOBODY, as_nobody, folder_of_nobody
 from sandbox_run import Run, bound, require_landlock
 
 from runner.core.errors import SandboxUnavailable
@@ -20,8 +19,6 @@ from runner.sandbox.commands import Backend, Room
 from runner.sandbox.landlock import Landlock
 from runner.sandbox.landlock_rules import READ, Rule, open_parts
 from runner.sandbox.mounts_private import covers, few, outermost, private_below
-
-NOBODY = 65534
 
 
 @pytest.fixture(params=["/opt", "/usr/local/src"])
@@ -178,34 +175,16 @@ def test_a_cover_lies_in_no_other() -> None:
     assert outermost(["/a/b", "/a-b", "/a", "/a/b/c"]) == ["/a", "/a-b"]
 
 
-def as_nobody(work: Callable[[], None]) -> None:
-    """Do it as an ordinary user."""
-
-    def act() -> None:
-        os.setgroups([])
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
-        if not os.access(sys.executable, os.X_OK):
-            # This one lies in a home; the machine's own runs the launcher as well.
-            sys.executable = "/usr/bin/python3"
-        work()
-
-    child = multiprocessing.get_context("fork").Process(target=act)
-    child.start()
-    child.join()
-    assert child.exitcode == 0
-
-
 def test_D03_own_files_opened_for_later(programs: Path) -> None:
     """An ordinary user's own are not granted once a command has opened them, but for a tool."""
     require_landlock()
     own = put(programs / "own/credentials", "PRIVATE", mode=0o600)
     others = put(programs / "others/program", "open")
     look = f"cat {own} {others}"
-    with tempfile.TemporaryDirectory() as place:
-        for path in (place, own, own.parent):
-            shutil.chown(path, NOBODY, NOBODY)
-        room = Room(workspace=Path(place), mount_at=Path(place))
+    for path in (own, own.parent):
+        shutil.chown(path, NOBODY, NOBODY)
+    with folder_of_nobody() as place:
+        room = Room(workspace=place, mount_at=place)
 
         def attack() -> None:
             bound(Landlock(), room)(f"chmod 644 {own}")

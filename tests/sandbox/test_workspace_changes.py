@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from workspace_cases import (
     PACKAGES,
     SECRET,
-    WAYS,
     assert_untouched,
-    make_outside,
-    make_root,
     refused,
     sha256,
     target,
@@ -27,22 +24,6 @@ from runner.sandbox.files import ABSENT, Change, Workspace
 from runner.sandbox.files_opened import Found
 
 OLD = Found(digest=sha256(b"approved"))
-
-
-@pytest.fixture
-def outside(tmp_path: Path) -> Path:
-    return make_outside(tmp_path)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return make_root(tmp_path)
-
-
-@pytest.fixture(params=WAYS)
-def files(root: Path, request: pytest.FixtureRequest) -> Iterator[Workspace]:
-    with Workspace(root, **WAYS[request.param]) as workspace:
-        yield workspace
 
 
 def names(root: Path) -> list[str]:

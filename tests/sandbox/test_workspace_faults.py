@@ -7,28 +7,16 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from workspace_cases import PACKAGES, WAYS, make_root
+from workspace_cases import PACKAGES, WAYS
 
 from runner.core.errors import FileAccessError
 from runner.sandbox.files import Workspace
 
 CONTENTS = (b"a" * 300_000, b"b" * 300_000)
 LEFTOVER = re.compile(r"\.planlock-[0-9a-f]{16}\.tmp")
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return make_root(tmp_path)
-
-
-@pytest.fixture(params=WAYS)
-def files(root: Path, request: pytest.FixtureRequest) -> Iterator[Workspace]:
-    with Workspace(root, **WAYS[request.param]) as workspace:
-        yield workspace
 
 
 @pytest.mark.parametrize("way", WAYS)

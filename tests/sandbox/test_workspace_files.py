@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,11 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from workspace_cases import (
     SECRET,
-    WAYS,
     Way,
     assert_untouched,
     make_outside,
-    make_root,
     refused,
     sha256,
 )
@@ -38,27 +36,6 @@ OPERATIONS: dict[str, Callable[[Workspace, str], object]] = {
     "check_folder": lambda files, path: files.check_folder(path),
 }
 every_operation = pytest.mark.parametrize("operation", OPERATIONS)
-
-
-@pytest.fixture
-def outside(tmp_path: Path) -> Path:
-    return make_outside(tmp_path)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return make_root(tmp_path)
-
-
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest) -> Way:
-    return WAYS[request.param]
-
-
-@pytest.fixture
-def files(root: Path, way: Way) -> Iterator[Workspace]:
-    with Workspace(root, **way) as workspace:
-        yield workspace
 
 
 def test_a_written_file_reads_back(files: Workspace, root: Path) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from workspace_cases import WAYS, Way, make_root, refused
+from workspace_cases import Way, refused
 
 from runner.sandbox.files import Workspace
 
@@ -20,22 +20,6 @@ OPERATIONS: dict[str, Callable[[Workspace, str], object]] = {
     "delete": lambda files, path: files.delete(path),
     "rename": lambda files, path: files.rename(path, "free"),
 }
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return make_root(tmp_path)
-
-
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest) -> Way:
-    return WAYS[request.param]
-
-
-@pytest.fixture
-def files(root: Path, way: Way) -> Iterator[Workspace]:
-    with Workspace(root, **way) as workspace:
-        yield workspace
 
 
 def test_C05_fifo_socket_and_folder(files: Workspace, root: Path) -> None:

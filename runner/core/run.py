@@ -51,6 +51,14 @@ class Executor(Stored):
     sandbox: str = ""
 
 
+class RecordedFork(Stored):
+    """Where a run left another of the same plan: `commit` is that run's, as it was before `step`."""
+
+    run: Annotated[int, Field(ge=1)]
+    step: Name
+    commit: ObjectId
+
+
 class RunHeader(Stored):
     """`run.yaml`, written once when the run starts; `approvals` are consumed by it."""
 
@@ -67,6 +75,7 @@ class RunHeader(Stored):
     runner: Principal
     executor: Executor
     started_at: Timestamp
+    fork: RecordedFork | None = None
 
 
 class RecordedStep(Stored):
@@ -140,6 +149,26 @@ class RecordedDraft(Stored):
     after: Digest | None = None
 
 
+class RolledBackStep(Stored):
+    """A step that no longer counts; `undo` tells of its effects outside the repository.
+
+    `left` where its undo command failed or did not run and a person went on.
+    """
+
+    id: Name
+    number: Annotated[int, Field(ge=1)]
+    undo: Literal["done", "none", "left", "not_needed"]
+
+
+class RecordedRollback(Stored):
+    """The files outside `plans/<id>/` are again as `commit` has them, before `step`."""
+
+    step: Name
+    number: Annotated[int, Field(ge=1)]
+    commit: ObjectId
+    steps: list[RolledBackStep]
+
+
 def drafted_step(draft: RecordedDraft, status: str) -> tuple[dict[str, Any], str]:
     """The step of a draft, and how it stands, as trailers tell it: it has a text, and waits."""
     step = {"id": draft.step, "type": "edit_file", "digest": draft.after or draft.before}
@@ -147,14 +176,15 @@ def drafted_step(draft: RecordedDraft, status: str) -> tuple[dict[str, Any], str
 
 
 class Record(Stored):
-    """One file of a run: an attempt at a step, a skip, an amended plan, or the end.
+    """One file of a run: an attempt at a step, a skip, an amended plan, a rollback, or the end.
 
-    An amendment has a `draft`, or else adopts the plan of the plan's branch: `source` is that
+    `undo` is an attempt at a step's undo command. `asked_by` is who asked on a command line, as
+    git there knows them: a claim. An amendment has a `draft`, or else adopts the plan of the plan's branch: `source` is that
     plan's digest where drafts of the run were carried over into it.
     """
 
     version: Version
-    kind: Literal["step", "skip", "amendment", "end"]
+    kind: Literal["step", "skip", "amendment", "undo", "rollback", "end"]
     previous: Digest
     started_at: Timestamp
     ended_at: Timestamp
@@ -173,6 +203,8 @@ class Record(Stored):
     plan_digest: Digest | None = None
     source: Digest | None = None
     draft: RecordedDraft | None = None
+    rollback: RecordedRollback | None = None
+    asked_by: str = ""
     total: RecordedTotal | None = None
 
     @model_validator(mode="after")
@@ -181,6 +213,8 @@ class Record(Stored):
             raise ValueError("an amendment names no step")
         if self.kind != "amendment" and self.draft is not None:
             raise ValueError("only an amendment has a draft")
+        if (self.kind == "rollback") != (self.rollback is not None):
+            raise ValueError("a rollback, and nothing else, says what it restored")
         return self
 
     @property

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -23,10 +24,12 @@ from runner.core.errors import (
     RepositoryUnsuitable,
 )
 from runner.core.policy import POLICY_PATH, SIGNERS_PATH, Policy, PolicyFile
-from runner.git import checkouts, home, home_offline, repository
+from runner.git import checkouts, home, home_offline, recorder, repository
+from runner.git.history_known import KnownHistory
 from runner.git.home import LOCAL, Home
 from runner.git.home_offline import Offline
 from runner.git.objects import ObjectStore, Signature
+from runner.git.recorder_publishing import Publisher
 from runner.git.repository import Repository
 from runner.git.repository import Setting as GitSetting
 from runner.git.signers import AllowedSigners
@@ -36,15 +39,16 @@ from runner.git.signing_keys import DEFAULTS, usable_key
 from runner.settings import KeySettings, ModelSettings
 
 if TYPE_CHECKING:
+    from runner.git.shared_checkouts import SharedCheckouts
     from runner.ledger.store import Ledger
     from runner.models.contract import Models
 
 RUNNER_NAME = "planlock runner"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Authority:
-    """Policy and keys at one commit of the trusted ref."""
+    """Policy and keys at one commit of the trusted ref, of which a project has one."""
 
     ref: str
     commit: str
@@ -71,12 +75,13 @@ class World:
     sleep: Callable[[float], None] = time.sleep
 
 
-def real_world() -> World:
+def real_world(folder: Path | None = None) -> World:
+    """The machine as it is, from this folder or the current one."""
     return World(
         now=lambda: datetime.now(UTC),
         random=os.urandom,
         environment=dict(os.environ),
-        folder=_folder(),
+        folder=folder or _folder(),
     )
 
 
@@ -88,10 +93,14 @@ def _folder() -> Path:
 
 
 class Project:
-    """Opens each part when it is first asked for; close it, or use it in a `with`."""
+    """Opens each part when it is first asked for; close it, or use it in a `with`.
+
+    `unsettled` is why something that a process recorded before it died is not settled yet.
+    """
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.unsettled: PlanlockError | None = None
         self._authorities: dict[str, Authority] = {}
         self._open: list[Callable[[], None]] = []
 
@@ -107,7 +116,12 @@ class Project:
 
     @cached_property
     def repository(self) -> Repository:
-        return repository.discover(self.world.folder)
+        found = repository.discover(self.world.folder)
+        try:
+            recorder.recover(found.git_dir, found.objects)
+        except PlanlockError as error:
+            self.unsettled = error
+        return found
 
     @cached_property
     def settings(self) -> settings.Settings:
@@ -123,6 +137,17 @@ class Project:
         store = ObjectStore(self.repository.git_dir, self.repository.objects)
         self._open.append(store.close)
         return store
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """What moves the refs of runs."""
+        publisher = Publisher(self.store, lambda: self.home)
+        self._open.append(partial(_end, publisher))
+        return publisher
+
+    @cached_property
+    def history(self) -> KnownHistory:
+        return KnownHistory(self.store)
 
     @property
     def git_dir(self) -> Path:
@@ -350,9 +375,21 @@ class Project:
         self._open.append(ledger.close)
         return ledger
 
+    @cached_property
+    def shared_checkouts(self) -> SharedCheckouts:
+        """What commands of all runs see beneath their own files."""
+        from runner.git.shared_checkouts import SharedCheckouts
+
+        return SharedCheckouts(self.repository.state / "checkouts", self.store)
+
     def work_folder(self, plan: str, run: int) -> Path:
         """Where the files of a run lie on this machine."""
         return self.repository.state / "work" / paths.check_path(plan) / str(run)
+
+
+def _end(publisher: Publisher) -> None:
+    with suppress(PlanlockError):  # what is in the journal the next process settles
+        publisher.end()
 
 
 def _in_a_work_tree(path: Path, repo: Repository) -> bool:

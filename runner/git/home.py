@@ -13,7 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-from runner.core.errors import AuthorityRefused, BranchBusy, GitError, NotGoverned
+from runner.core.errors import (
+    AuthorityRefused,
+    BranchBusy,
+    FileAccessError,
+    GitError,
+    NotGoverned,
+)
 from runner.core.run import plan_branch, run_branch
 from runner.git import checkouts, command, history, refs
 from runner.git.home_rewritten import PLANS, RUNS, Rewritten, refusal
@@ -70,6 +76,7 @@ class Home:
         folders = (
             f"refs/heads/planlock/{plan}/",
             f"refs/planlock/leases/{plan}/",
+            f"refs/planlock/control/{plan}/",
             f"refs/tags/planlock-run/{plan}/",
         )
         names = self._commits([branch, *(f"{folder}*" for folder in folders)])
@@ -161,24 +168,43 @@ class Home:
             raise self._rewritten(ref, seen, commit)
         try:
             refs.move(self.git_dir, [Move(ref=seen_ref, old=seen, new=commit)], reason=f"saw {ref}")
-        except BranchBusy:
-            return  # another process noted it at the same moment
+        except (BranchBusy, FileAccessError):
+            return  # noted by another process at the same moment, or a disk that only reads
 
     def publish(self, moves: Sequence[Move], *, reason: str) -> None:
         """Move refs in the home and here; raises BranchBusy where another runner was first."""
         if self.url is not None:
-            self._push(moves)
+            self.push(moves)
         refs.move(self.git_dir, moves, reason=reason)
 
-    def _push(self, moves: Sequence[Move]) -> None:
-        """Push without force: a ref that is elsewhere than we think is no fast-forward."""
-        specs = [f"{each.new}:{each.ref}" for each in moves]
-        done = reach(str(self.url), [*PUSH, RECEIVE_PACK], specs, git_dir=self.git_dir)
+    def push(self, moves: Sequence[Move]) -> None:
+        """Move refs in a remote home, without force: a ref that is elsewhere than we think is no fast-forward."""
+        self._push([], [f"{each.new}:{each.ref}" for each in moves])
+
+    def _push(self, options: Sequence[str], specs: Sequence[str]) -> None:
+        done = reach(str(self.url), [*PUSH, RECEIVE_PACK, *options], specs, git_dir=self.git_dir)
         said = (done.stdout + done.stderr).decode(errors="replace").strip()
         if done.returncode != 0 and any(words in said for words in OVERTAKEN):
             raise BranchBusy(f"pushing to {self.url}: another runner was first", hint="try again")
         if done.returncode != 0:
             raise GitError(f"pushing to {self.url}: {said}", hint=_reach(str(self.url)))
+
+    def delete(self, known: Mapping[str, str]) -> None:
+        """Delete refs in the home and here, each only from where it is known to be.
+
+        What the home no longer has is no error. Raises BranchBusy, or GitError.
+        """
+        if not known:
+            return
+        if self.url is not None:
+            there = self._commits(list(known))
+            self._push_deletion({ref: oid for ref, oid in known.items() if ref in there})
+        refs.delete(self.git_dir, known, reason="clean up")
+
+    def _push_deletion(self, known: Mapping[str, str]) -> None:
+        leases = [f"--force-with-lease={ref}:{oid}" for ref, oid in known.items()]
+        if known:
+            self._push([*leases], [f":{ref}" for ref in known])
 
 
 def _seen(ref: str, trusted_ref: str) -> str:

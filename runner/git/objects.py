@@ -1,26 +1,28 @@
-"""Git objects: read through one long-lived `git cat-file`, written in process and durably.
+"""Git objects: read through one long-lived `git cat-file`, written in process.
 
-Loose objects, written to a temporary file, synced and renamed, as git does with
-`core.fsync=loose-object` (gitformat-loose, git-cat-file(1)).
+Durably each by itself, or collected for whoever writes many together.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import subprocess
-import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
-from runner.core.errors import FileAccessError, GitError, ToolNotFound
-from runner.git import command
+from runner.core.errors import GitError
+from runner.git import objects_loose
+from runner.git.objects_kept import Collected, Found, Recent
+from runner.git.objects_reader import Reader
+from runner.git.objects_tree import Pieces
 
 Kind = Literal["blob", "tree", "commit", "tag"]
 FILE, EXECUTABLE, LINK, FOLDER, SUBMODULE = "100644", "100755", "120000", "40000", "160000"
+# What is kept in memory: bytes of objects, and names in trees.
+MOST_BYTES, MOST_NAMES = 16 << 20, 300_000
+# The names of so many objects fit into a pipe, their contents into memory.
+AT_ONCE = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +69,11 @@ class ObjectStore:
     def __init__(self, git_dir: Path, objects: Path) -> None:
         self.git_dir = git_dir
         self.objects = objects
-        self._reader: subprocess.Popen[bytes] | None = None
-        self._trees: dict[str, Tree] = {}
+        self._reader = Reader(git_dir)
+        self._collected: Collected | None = None
+        self._recent: Recent[str, Found] = Recent(MOST_BYTES)
+        self._trees: Recent[str, Tree] = Recent(MOST_NAMES)
+        self._pieces: Recent[str, Pieces] = Recent(MOST_NAMES)
 
     def __enter__(self) -> Self:
         return self
@@ -77,70 +82,48 @@ class ObjectStore:
         self.close()
 
     def close(self) -> None:
-        reader, self._reader = self._reader, None
-        if reader is not None and reader.stdin and reader.stdout:
-            with suppress(BrokenPipeError):  # what is left in the pipe of a dead reader
-                reader.stdin.close()
-            reader.stdout.close()
-            reader.wait()
+        self._reader.close()
 
     def read(self, name: str) -> tuple[str, Kind, bytes]:
         """Read an object by id or revision: id, kind, content; raises GitError if missing."""
         found = self.look_up(name)
         if found is None:
-            raise GitError(f"reading object {name}: not in this repository")
+            raise _missing(name)
         return found
 
     def look_up(self, name: str) -> tuple[str, Kind, bytes] | None:
         if not name or any(char in name for char in "\n\0"):
             return None
-        reader = self._start()
-        if reader.stdin is None or reader.stdout is None:
-            raise GitError("reading objects: no pipe to git cat-file")
-        try:
-            reader.stdin.write(name.encode() + b"\n")
-            reader.stdin.flush()
-            header = reader.stdout.readline().rstrip(b"\n")
-            if header.endswith((b" missing", b" ambiguous")) or not header:
-                return None
-            oid, kind, size = header.decode().split(" ")
-            content = reader.stdout.read(int(size) + 1)[:-1]
-        except (BrokenPipeError, ValueError) as error:
-            raise GitError(f"reading object {name}: git cat-file answered {error}") from error
-        if _oid(kind, content) != oid:  # git itself does not look
-            raise GitError(f"reading object {name}: its content is not what {oid} names")
-        return oid, kind, content  # type: ignore[return-value]  # git names the four kinds
+        return self._kept(name) or self._reader.look_up(name)  # type: ignore[return-value]  # git names the four kinds
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        if self._reader is None or self._reader.poll() is not None:
-            self.close()
-            try:
-                self._reader = subprocess.Popen(
-                    command.arguments(self.git_dir, ["cat-file", "--batch"]),
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
-                    env=command.environment(),
-                    start_new_session=True,
-                )
-            except FileNotFoundError as error:
-                hint = "apt-get install git"
-                raise ToolNotFound("starting git: not installed", hint=hint) from error
-            except OSError as error:
-                raise GitError(f"starting git: {error.strerror}") from error
-        return self._reader
+    def _kept(self, name: str) -> Found | None:
+        """What this process wrote itself."""
+        waiting = self._collected.get(name) if self._collected else None
+        return waiting or self._recent.get(name)
 
     def blob(self, oid: str) -> bytes:
         return self._read_kind(oid, "blob")
 
+    def blobs(self, oids: Sequence[str]) -> Iterator[bytes]:
+        """Read blobs in this order, many with one question; raises GitError."""
+        for start in range(0, len(oids), AT_ONCE):
+            asked = oids[start : start + AT_ONCE]
+            kept = [self._kept(oid) for oid in asked]
+            rest = [oid for oid, found in zip(asked, kept, strict=True) if found is None]
+            answers = iter(self._reader.look_up_all(rest) if rest else ())
+            for oid, found in zip(asked, kept, strict=True):
+                yield _content(oid, found or next(answers), "blob")
+
     def tree(self, oid: str) -> Tree:
-        if oid not in self._trees:
+        tree = self._trees.get(oid)
+        if tree is None:
             data = self._read_kind(oid, "tree")
             try:
-                self._trees[oid] = parse_tree(data, len(oid) // 2)
+                tree = parse_tree(data, len(oid) // 2)
             except ValueError as error:
                 raise GitError(f"reading tree {oid}: malformed: {error}") from error
-        return self._trees[oid]
+            self._trees.put(oid, tree, len(tree) + 1)
+        return tree
 
     def commit(self, oid: str) -> Commit:
         data = self._read_kind(oid, "commit")
@@ -150,10 +133,7 @@ class ObjectStore:
             raise GitError(f"reading commit {oid}: malformed: {error}") from error
 
     def _read_kind(self, oid: str, wanted: Kind) -> bytes:
-        _, kind, content = self.read(oid)
-        if kind != wanted:
-            raise GitError(f"reading object {oid}: a {kind}, not a {wanted}")
-        return content
+        return _content(oid, self.look_up(oid), wanted)
 
     def entry(self, tree: str, path: str) -> Entry | None:
         """Find a path below a tree; None where it is absent."""
@@ -179,19 +159,41 @@ class ObjectStore:
                 yield path, entry
 
     def write(self, kind: Kind, content: bytes) -> str:
-        """Store an object durably and give its id; raises FileAccessError (disk full, …)."""
-        oid = _oid(kind, content)
-        target = self.objects / oid[:2] / oid[2:]
-        if not target.exists():
-            try:
-                _write_loose(target, zlib.compress(_header(kind, content) + content, 1))
-            except OSError as error:
-                raise FileAccessError(f"writing object {oid}: {error.strerror}") from error
+        """Store an object and give its id; raises FileAccessError (disk full, …).
+
+        It is durable when this returns, but where objects are collected.
+        """
+        oid = objects_loose.oid_of(kind, content)
+        if self._collected is not None:
+            self._collected.add(oid, kind, content)
+        else:
+            objects_loose.write(self.objects, oid, kind, content)
         return oid
 
+    def collect(self, spill: Callable[[], None]) -> None:
+        """Keep what is written from now on in memory; `spill` is called when it is too much."""
+        self._collected = Collected(spill)
+
+    def collected(self) -> list[Found]:
+        """Give what waits to be written, as ids, kinds and contents."""
+        return self._collected.waiting() if self._collected else []
+
+    def written(self) -> None:
+        """Note that all that was collected is where git finds it."""
+        for each in self._collected.done() if self._collected else ():
+            self._recent.put(each[0], each, len(each[2]) + 100)
+
+    def stop_collecting(self) -> None:
+        """Write each object by itself again; what was collected, and not written, is forgotten."""
+        self._collected = None
+
     def write_tree(self, tree: Tree) -> str:
-        oid = self.write("tree", render_tree(tree))
-        self._trees[oid] = tree
+        return self._write_pieces(tree, _pieces(tree))
+
+    def _write_pieces(self, tree: Tree, pieces: Pieces) -> str:
+        oid = self.write("tree", pieces.rendered())
+        self._trees.put(oid, tree, len(tree) + 1)
+        self._pieces.put(oid, pieces, len(tree) + 1)
         return oid
 
     def edit_tree(self, tree: str | None, edits: Edits) -> str:
@@ -200,65 +202,79 @@ class ObjectStore:
         Only the folders on the way are read and written. Raises GitError where a path runs
         through a file or a submodule.
         """
-        entries = dict(self.tree(tree)) if tree else {}
+        draft = self._draft(tree)
         below: dict[str, dict[str, Entry | None]] = {}
-        here: Tree = {}
+        here: dict[str, Entry] = {}
         for path, entry in edits.items():
             name, slash, rest = path.partition("/")
             if slash:
                 below.setdefault(name, {})[rest] = entry
             elif entry is None:
-                entries.pop(name, None)
+                draft.change(name, None)
             else:
                 here[name] = entry
-        # A file that takes a folder's place comes after that folder's files are gone.
         for name, inner in below.items():
-            self._edit_folder(entries, name, inner)
-        return self.write_tree(entries | here)
+            self._edit_folder(draft, name, inner)
+        # A file that takes a folder's place comes after that folder's files are gone.
+        for name, entry in here.items():
+            draft.change(name, entry)
+        return self._write_pieces(draft.tree, draft.pieces)
 
-    def _edit_folder(self, entries: Tree, name: str, inner: Edits) -> None:
-        old = entries.get(name)
+    def _draft(self, oid: str | None) -> _Draft:
+        if oid is None:
+            return _Draft({}, Pieces())
+        tree = self.tree(oid)
+        pieces = self._pieces.get(oid)
+        return _Draft(dict(tree), pieces.copy() if pieces else _pieces(tree))
+
+    def _edit_folder(self, draft: _Draft, name: str, inner: Edits) -> None:
+        old = draft.tree.get(name)
         if old is not None and old.mode == SUBMODULE:
             raise GitError(f"changing {name}/: it is a submodule, which planlock does not change")
         oid = self.edit_tree(old.oid if old and old.mode == FOLDER else None, inner)
-        if self.tree(oid):
-            entries[name] = Entry(mode=FOLDER, oid=oid)
-        else:
-            entries.pop(name, None)
+        draft.change(name, Entry(mode=FOLDER, oid=oid) if self.tree(oid) else None)
 
 
-def _header(kind: str, content: bytes) -> bytes:
-    return f"{kind} {len(content)}\0".encode()
+@dataclass(frozen=True)
+class _Draft:
+    """A tree that is being changed, and its bytes."""
+
+    tree: Tree
+    pieces: Pieces
+
+    def change(self, name: str, entry: Entry | None) -> None:
+        old = self.tree.pop(name, None)
+        if old is not None:
+            self.pieces.drop(tree_key(name, old))
+        if entry is not None:
+            self.tree[name] = entry
+            self.pieces.put(tree_key(name, entry), tree_piece(name, entry))
 
 
-def _oid(kind: str, content: bytes) -> str:
-    hashed = hashlib.sha1(_header(kind, content))  # noqa: S324  # git names objects so
-    hashed.update(content)
-    return hashed.hexdigest()
+def _content(oid: str, found: tuple[str, str, bytes] | None, wanted: Kind) -> bytes:
+    if found is None:
+        raise _missing(oid)
+    _, kind, content = found
+    if kind != wanted:
+        raise GitError(f"reading object {oid}: a {kind}, not a {wanted}")
+    return content
 
 
-def _write_loose(target: Path, data: bytes) -> None:
-    target.parent.mkdir(exist_ok=True)
-    scratch = target.parent / f"tmp_obj_{os.getpid()}_{target.name[:16]}"
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o444)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.rename(target)
-    except OSError:
-        scratch.unlink(missing_ok=True)
-        raise
-    _sync_folder(target.parent)
+def _missing(name: str) -> GitError:
+    return GitError(f"reading object {name}: not in this repository")
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _pieces(tree: Tree) -> Pieces:
+    return Pieces((tree_key(*each), tree_piece(*each)) for each in tree.items())
+
+
+def tree_key(name: str, entry: Entry) -> bytes:
+    """What git sorts by: a folder's name with a `/` behind."""
+    return os.fsencode(name) + (b"/" if entry.mode == FOLDER else b"")
+
+
+def tree_piece(name: str, entry: Entry) -> bytes:
+    return b"%b %b\0%b" % (entry.mode.encode(), os.fsencode(name), bytes.fromhex(entry.oid))
 
 
 def parse_tree(data: bytes, width: int) -> Tree:
@@ -275,14 +291,7 @@ def parse_tree(data: bytes, width: int) -> Tree:
 
 
 def render_tree(tree: Tree) -> bytes:
-    def key(item: tuple[str, Entry]) -> bytes:
-        name, entry = item
-        return os.fsencode(name) + (b"/" if entry.mode == FOLDER else b"")
-
-    return b"".join(
-        entry.mode.encode() + b" " + os.fsencode(name) + b"\0" + bytes.fromhex(entry.oid)
-        for name, entry in sorted(tree.items(), key=key)
-    )
+    return _pieces(tree).rendered()
 
 
 def parse_commit(oid: str, data: bytes) -> Commit:

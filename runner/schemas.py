@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,6 @@ def text(name: str) -> str:
     return _folder().joinpath(f"{name}.v1.json").read_text(encoding="utf-8")
 
 
-def _folder() -> Traversable:
-    shipped = files("runner").joinpath("schemas")
+def _folder() -> Path:
+    shipped = Path(__file__).with_name("schemas")
     return shipped if shipped.is_dir() else Path(__file__).parents[1] / "schemas"

@@ -10,8 +10,8 @@ from runner.core import documents
 from runner.core.canonical import canonical_json
 from runner.core.documents import Document, NodePath, dump
 from runner.core.errors import InvalidDocument
-from runner.core.plan import EditFileInput, PlanFile, Step, step_digests, typed_input
-from runner.core.run import RecordedDraft
+from runner.core.plan import EditFileInput, PlanFile, Step, header_digest, step_digest, typed_input
+from runner.core.record import RecordedDraft
 
 WAYS = ("new_content", "edits")
 PIN = "replaces"
@@ -20,7 +20,7 @@ Input = Mapping[str, Any]
 
 def is_draft(step: Step) -> bool:
     """Whether a step only says what is wanted, so that a model has to write the text."""
-    given = typed_input(step)
+    given = typed_input(step) if step.step_type == "edit_file" else None
     return isinstance(given, EditFileInput) and given.instruction is not None
 
 
@@ -62,20 +62,27 @@ def carried(
     texts = {(step.id, digest): step.input for step, digest in pairs}
     made = {each.before: texts.get((each.step, str(each.after))) for each in drafts}
     found: dict[int, dict[str, Any]] = {}
-    for number in range(len(newer["steps"])):
-        text = made.get(step_digests(with_inputs(newer, found))[number])
+    last = header_digest(newer)
+    for number, step in enumerate(newer["steps"] if any(made.values()) else ()):
+        before, last = last, step_digest(step, last)
+        text = made.get(last)
         if text is not None:
             found[number] = text
+            last = step_digest(_with_input(step, text), before)
     return found
 
 
 def with_inputs(value: Mapping[str, Any], inputs: Mapping[int, Input]) -> dict[str, Any]:
     """A plan as written, with other inputs of some steps."""
     steps = [
-        {**step, "input": dict(inputs[number])} if number in inputs else step
+        _with_input(step, inputs[number]) if number in inputs else step
         for number, step in enumerate(value["steps"])
     ]
     return {**value, "steps": steps}
+
+
+def _with_input(step: Mapping[str, Any], given: Input) -> dict[str, Any]:
+    return {**step, "input": dict(given)}
 
 
 def rewrite(document: Document, inputs: Mapping[int, Input]) -> bytes:

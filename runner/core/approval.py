@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, ValidationError
@@ -29,6 +30,7 @@ CLOCK_SKEW = timedelta(minutes=5)
 
 Ulid = Annotated[str, StringConstraints(pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 Decision = Literal["approve", "reject", "withdraw"]
+Objection = tuple[str, str]
 
 
 class ApprovalLimits(Strict):
@@ -138,14 +140,14 @@ def standing(votes: Sequence[Vote], context: Context) -> tuple[Vote, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What an approval must have been given for; `later` are this step and those after it."""
+    """What an approval must have been given for; `places` are those of the steps in the plan."""
 
     plan: str
     repository: str
     execution: str
     step: str
     digest: str
-    later: tuple[str, ...]
+    places: Mapping[str, int]
     skipped: tuple[str, ...]
     excluded: Mapping[str, str]
     now: datetime
@@ -164,52 +166,62 @@ def rejections(in_force: Sequence[Vote], policy: Policy, context: Context) -> tu
 
 def objection(vote: Vote, policy: Policy, context: Context) -> Reason | None:
     """Say why this record does not count as an approval of the step; None if it counts."""
-    record, who = vote.record, vote.record.approver
-    checks = (
-        (not genuine(vote), "bad_signature", f"{who}: {vote.trouble or 'signed by another key'}"),
-        (not vote.current, "key_not_valid", f"{who}: {vote.trouble or 'the key is not valid now'}"),
-        (record.decision != "approve", record.decision, f"{who} decided: {record.decision}"),
-        (
-            (record.plan, record.repository) != (context.plan, context.repository),
-            "wrong_context",
-            f"{who} approved plan {record.plan} of another place",
-        ),
-        (
-            record.steps.get(context.step) != context.digest,
-            "approval_stale",
-            f"{who} approved other content of this step",
-        ),
-        (
-            record.execution != context.execution,
-            "execution_changed",
-            f"{who} approved under other sandbox or plugin settings",
-        ),
-        (policy.person(who) is None, "not_a_person", f"{who} is not a person of the policy"),
-        (who in context.excluded, "self_approval", f"{who} {context.excluded.get(who, '')}"),
-        (
-            _skips_so_far(record, context) != set(context.skipped),
-            "skips_differ",
-            f"{who} did not agree to this set of skipped steps: {_names(context.skipped)}",
-        ),
+    objections = chain(
+        _of_signature(vote),
+        _of_content(vote.record, context),
+        _of_person(vote.record, policy, context),
+        _of_time(vote.record, policy, context.now),
     )
-    found = next(((code, text) for wrong, code, text in checks if wrong), None)
+    found = next(objections, None)
     if found is None:
-        found = _time_objection(record, policy, context.now)
-    return Reason(code=found[0], message=found[1], fix=_fix(found[0], record)) if found else None
+        return None
+    code, message = found
+    return Reason(code=code, message=message, fix=_fix(code, vote.record))
+
+
+def _of_signature(vote: Vote) -> Iterator[Objection]:
+    who = vote.record.approver
+    if not genuine(vote):
+        yield "bad_signature", f"{who}: {vote.trouble or 'signed by another key'}"
+    if not vote.current:
+        yield "key_not_valid", f"{who}: {vote.trouble or 'the key is not valid now'}"
+
+
+def _of_content(record: Approval, context: Context) -> Iterator[Objection]:
+    who = record.approver
+    if record.decision != "approve":
+        yield record.decision, f"{who} decided: {record.decision}"
+    if (record.plan, record.repository) != (context.plan, context.repository):
+        yield "wrong_context", f"{who} approved plan {record.plan} of another place"
+    if record.steps.get(context.step) != context.digest:
+        yield "approval_stale", f"{who} approved other content of this step"
+    if record.execution != context.execution:
+        yield "execution_changed", f"{who} approved under other sandbox or plugin settings"
+
+
+def _of_person(record: Approval, policy: Policy, context: Context) -> Iterator[Objection]:
+    who = record.approver
+    if policy.person(who) is None:
+        yield "not_a_person", f"{who} is not a person of the policy"
+    if who in context.excluded:
+        yield "self_approval", f"{who} {context.excluded[who]}"
+    if _skips_so_far(record, context) != set(context.skipped):
+        names = _names(context.skipped)
+        yield "skips_differ", f"{who} did not agree to this set of skipped steps: {names}"
 
 
 def _skips_so_far(record: Approval, context: Context) -> set[str]:
     """The skips that the approver knew of; those of later steps do not matter yet."""
-    return set(record.skipped) - set(context.later)
+    here = context.places[context.step]
+    return {name for name in record.skipped if context.places.get(name, -1) < here}
 
 
-def _time_objection(record: Approval, policy: Policy, now: datetime) -> tuple[str, str] | None:
+def _of_time(record: Approval, policy: Policy, now: datetime) -> Iterator[Objection]:
     if parse_time(record.made_at) > now + CLOCK_SKEW:
-        return "made_in_future", f"{record.approver}'s approval is dated {record.made_at}"
+        yield "made_in_future", f"{record.approver}'s approval is dated {record.made_at}"
     ends = expiry(record, policy)
     if ends is not None and now >= ends:
-        return "approval_expired", f"{record.approver}'s approval expired at {ends:%Y-%m-%d %H:%MZ}"
-    return None
+        yield "approval_expired", f"{record.approver}'s approval expired at {ends:%Y-%m-%d %H:%MZ}"
 
 
 def _names(steps: Sequence[str]) -> str:

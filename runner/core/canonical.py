@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Any
 
@@ -16,7 +15,9 @@ def canonical_json(value: Any) -> bytes:
 
 
 def sha256_text(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+    from hashlib import sha256  # OpenSSL's; reading a document does without
+
+    return f"sha256:{sha256(data).hexdigest()}"
 
 
 def chain(label: str, value: Any, previous: str | None = None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from decimal import Decimal
 
 from runner.core.values import Stored, Usd
@@ -64,8 +64,16 @@ class Total:
         return self.input_tokens + self.output_tokens
 
     def __add__(self, other: Total) -> Total:
-        names = [each.name for each in fields(self)]
-        return Total(**{name: getattr(self, name) + getattr(other, name) for name in names})
+        return Total(
+            usd=self.usd + other.usd,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            calls=self.calls + other.calls,
+            unpriced=self.unpriced + other.unpriced,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            saved=self.saved + other.saved,
+        )
 
 
 def total(calls: Iterable[Call]) -> Total:

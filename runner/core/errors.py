@@ -176,6 +176,9 @@ class FileAccessError(OutsideError):
 
     code = "file_access"
 
+    def __init__(self, message: str, *, hint: str = "df -h . && ls -ld .") -> None:
+        super().__init__(message, hint=hint)
+
 
 class LedgerError(OutsideError):
     code = "ledger_failed"

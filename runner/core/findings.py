@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,13 +15,13 @@ from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 
 from runner.core import hosts
-from runner.core.plan import exactly_one
+from runner.core.conforming import exact
+from runner.core.plan_checks import MAX_FINDINGS, exactly_one
 from runner.core.text import visible
 from runner.core.values import parse_time
 from runner.core.yaml_nodes import NodePath, path_text
 from runner.core.yaml_writer import dump
 
-MAX_FINDINGS = 1000
 _SHOWN = 60
 _KINDS = {
     "object": "a mapping",
@@ -32,7 +31,6 @@ _KINDS = {
     "boolean": "true or false",
     "null": "null",
 }
-_LAST_DOLLAR = re.compile(r"(?<!\\)\$$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +73,7 @@ def _pattern(
     _validator: Validator, pattern: str, instance: Any, _schema: Mapping[str, Any]
 ) -> Iterator[ValidationError]:
     """Match as JSON Schema does, where `$` does not pass over a line end as in Python."""
-    exact = _LAST_DOLLAR.sub(r"\\Z", pattern)
-    if isinstance(instance, str) and not re.search(exact, instance):
+    if isinstance(instance, str) and not exact(pattern).search(instance):
         yield ValidationError("does not match")
 
 

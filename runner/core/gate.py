@@ -89,7 +89,8 @@ def decide(question: Question) -> Decision:
         first = decide_draft(question)
         reasons = (_not_drafted(question),)
         return Decision(answer=Answer.REFUSED, reasons=reasons) if first.allowed else first
-    return _decide(question, required(question))
+    verdict = _verdict(question)
+    return _decide(question, verdict, _needed(verdict.requirements, question))
 
 
 def decide_draft(question: Question) -> Decision:
@@ -99,7 +100,8 @@ def decide_draft(question: Question) -> Decision:
     of the edit it asks of the instruction too, since the model gets the file; a default does
     not. What the text itself needs is asked when it is there.
     """
-    return _decide(question, _after_skips(_ruled(question), question))
+    verdict = _verdict(question)
+    return _decide(question, verdict, _after_skips(_ruled(question, verdict), question))
 
 
 def decide_next(question: Question) -> Decision:
@@ -115,15 +117,17 @@ def _verdict(question: Question) -> Verdict:
     return judge_step(question.policy.policy, _step(question))
 
 
-def _ruled(question: Question) -> tuple[Requirement, ...]:
+def _ruled(question: Question, verdict: Verdict) -> tuple[Requirement, ...]:
     """What the policy's own rules ask of the step, without its defaults."""
     names = {rule.name for rule in question.policy.policy.rules}
-    return tuple(each for each in _verdict(question).requirements if each.rule in names)
+    return tuple(each for each in verdict.requirements if each.rule in names)
 
 
-def _decide(question: Question, requirements: tuple[Requirement, ...]) -> Decision:
+def _decide(
+    question: Question, verdict: Verdict, requirements: tuple[Requirement, ...]
+) -> Decision:
     step, context = _step(question), context_of(question)
-    denied = refusals.denied(_verdict(question).denied)
+    denied = refusals.denied(verdict.denied)
     if reasons := (*denied, *_standing_refusals(question, step)):
         return Decision(answer=Answer.REFUSED, reasons=reasons, requirements=requirements)
     in_force = approval.standing(question.votes, context)
@@ -158,7 +162,7 @@ def context_of(question: Question) -> Context:
         execution=policy.execution,
         step=step.id,
         digest=question.plan.digests[question.step],
-        later=tuple(each.id for each in plan.steps[question.step :]),
+        places=question.plan.places,
         skipped=question.so_far.skipped,
         excluded=excluded(question),
         now=question.now,

@@ -61,6 +61,8 @@ def sequences_meet(first: Sequence[str], second: Sequence[str], *, literal: bool
 
 
 def _names_meet(first: str, second: str, *, literal: bool) -> bool:
+    if not is_glob(first) and (literal or not is_glob(second)):
+        return first == second
     return _meet(first, second, wild="*", literal=literal, same=_letters_meet)
 
 

@@ -100,7 +100,8 @@ def step_fields(step: Step) -> dict[str, Any]:
     """A step's fields by name, those of its input with `input.` before."""
     inner = {f"input.{name}": value for name, value in step.input.items()}
     own = {"id": step.id, "step_type": step.step_type, "description": step.description}
-    return own | inner
+    undo = step.undo.model_dump(exclude_unset=True) if step.undo else {}
+    return own | inner | {f"undo.{name}": value for name, value in undo.items()}
 
 
 def same_content(then: Step, now: Step) -> bool:
@@ -137,7 +138,8 @@ def _partners(then: Plan, now: Plan) -> dict[int, int]:
 
 
 def _deed(step: Step) -> bytes:
-    return canonical_json([step.step_type, step.input])
+    undo = step.undo.model_dump() if step.undo else None
+    return canonical_json([step.step_type, step.input, undo])
 
 
 def _kept_in_order(old: Sequence[str], new: Sequence[str]) -> frozenset[str]:

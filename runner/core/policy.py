@@ -11,7 +11,8 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from runner.core import canonical
 from runner.core.errors import InvalidDocument
-from runner.core.plan import EnvName, Host, Version, check_problems, model_problems
+from runner.core.plan import EnvName, Host, Version, model_problems
+from runner.core.plan_checks import check_problems
 from runner.core.policy_checks import MOST_ROLES, cross_checks
 from runner.core.risks import Label
 from runner.core.values import Duration, Line, Principal, StepType, Strict, Text, Usd

@@ -12,7 +12,7 @@ from typing import Any
 from runner.core import command_line, globs, paths
 from runner.core.errors import WorkspaceSecurityError
 from runner.core.globs import Hit
-from runner.core.plan import BUILT_IN, Check, exactly_one, host_checks, items, mappings
+from runner.core.plan_checks import BUILT_IN, Check, exactly_one, host_checks, items, mappings
 from runner.core.values import STEP_TYPE
 
 RULE_WAYS = ("approvals", "quorum", "deny")

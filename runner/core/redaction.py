@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from runner.core.model_call import Request
@@ -36,24 +36,40 @@ def redact(text: str, values: Iterable[str] = ()) -> Redacted:
 
 def redact_values(value: Any, values: Iterable[str]) -> Any:
     """Take known secrets out of every text of a document, its keys too."""
-    return _each_without(Known(values), value)
+    known = Known(values)
+    if not known.may_be_in(_encoded(text) for text in _texts(value)):
+        return _each(value, lambda text: text)
+    return _each(value, lambda text: _without(known, text))
 
 
-def _each_without(known: Known, value: Any) -> Any:
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts(key)
+            yield from _texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
+
+
+def _each(value: Any, change: Callable[[str], str]) -> Any:
     match value:
         case str():
-            return _without(known, value)
+            return change(value)
         case dict():
             return {
-                _key_without(known, key): _each_without(known, item) for key, item in value.items()
+                change(key) if isinstance(key, str) else key: _each(item, change)
+                for key, item in value.items()
             }
         case list() | tuple():
-            return [_each_without(known, item) for item in value]
+            return [_each(item, change) for item in value]
     return value
 
 
-def _key_without(known: Known, key: Any) -> Any:
-    return _without(known, key) if isinstance(key, str) else key
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _without(known: Known, text: str) -> str:
@@ -61,7 +77,7 @@ def _without(known: Known, text: str) -> str:
 
     A value that is no text, taken out of a text, may leave half a character behind.
     """
-    data = text.encode("utf-8", "surrogatepass")
+    data = _encoded(text)
     data = known.feed(data) + known.finish()
     try:
         return data.decode("utf-8", "surrogatepass")

@@ -31,6 +31,16 @@ class Known:
         self._covered = 0
         self.found = False
 
+    def may_be_in(self, texts: Iterable[bytes]) -> bool:
+        """Whether a form occurs in any of the texts; told of all together, for most hold none."""
+        if not self._exact:
+            return False
+        # Neither a form nor a gap reaches over a barrier.
+        every = _BARRIER.join(texts)
+        flat = _flattened(every)
+        exact, wrapped = self._exact, self._wrapped
+        return any(form in every for form in exact) or any(form in flat for form in wrapped)
+
     def feed(self, chunk: bytes) -> bytes:
         if not self._exact:
             return chunk

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from runner.core import hosts
 from runner.core.errors import Reason
-from runner.core.plan import Plan, RunCommandInput, Step, typed_input
+from runner.core.plan import Plan, RunCommandInput, Step, commands
 from runner.core.policy import Policy
 
 
@@ -52,9 +52,11 @@ def of_step(policy: Policy, step: Step) -> Iterator[Reason]:
 
 def of_secrets(policy: Policy, step: Step) -> Iterator[Reason]:
     """Secrets that the policy does not list, or that the step sets itself."""
-    given = typed_input(step)
-    if not isinstance(given, RunCommandInput):
-        return
+    for given in commands(step):
+        yield from _of_secrets(policy, given)
+
+
+def _of_secrets(policy: Policy, given: RunCommandInput) -> Iterator[Reason]:
     for name in given.secrets:
         if name not in policy.sandbox.secrets:
             yield Reason(
@@ -72,9 +74,11 @@ def of_secrets(policy: Policy, step: Step) -> Iterator[Reason]:
 
 def of_network(policy: Policy, step: Step) -> Iterator[Reason]:
     """Hosts that the policy does not list."""
-    given = typed_input(step)
+    asked = dict.fromkeys(host for given in commands(step) for host in given.network)
+    if not asked:
+        return
     listed = set(map(hosts.spelled_out, policy.sandbox.network))
-    for host in given.network if isinstance(given, RunCommandInput) else ():
+    for host in asked:
         if hosts.spelled_out(host) not in listed:
             yield Reason(
                 code="network_not_allowed",

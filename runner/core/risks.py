@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from runner.core import globs, paths
-from runner.core.plan import BUILT_IN, EditFileInput, RunCommandInput, Step, typed_input
+from runner.core.plan import EditFileInput, RunCommandInput, Step, typed_input, undo_step
+from runner.core.plan_checks import BUILT_IN
 from runner.core.text import Character, mixed_letters, unusual_characters, visible
 
 Label = Literal[
@@ -47,7 +48,15 @@ class Risk:
 
 
 def of(step: Step) -> tuple[Risk, ...]:
-    """Every risk of a step, in the order of LABELS."""
+    """Every risk of a step, in the order of LABELS, and then those of its undo command."""
+    undo = undo_step(step)
+    later = (Risk(label=each.label, detail=f"undo: {each.detail}") for each in _own(undo))
+    return (*_own(step), *later)
+
+
+def _own(step: Step | None) -> tuple[Risk, ...]:
+    if step is None:
+        return ()
     given = typed_input(step)
     found: list[tuple[Label, str]] = []
     if isinstance(given, RunCommandInput):
@@ -62,7 +71,8 @@ def of(step: Step) -> tuple[Risk, ...]:
 
 
 def labels(step: Step) -> frozenset[Label]:
-    return frozenset(each.label for each in of(step))
+    """The labels that the step itself earns; its undo command is judged by its own."""
+    return frozenset(each.label for each in _own(step))
 
 
 def of_path(target: str) -> frozenset[Label]:

@@ -15,10 +15,19 @@ from typing import Literal
 from runner.core import command_line, globs, paths, risks
 from runner.core.command_line import CommandLine
 from runner.core.globs import Hit
-from runner.core.plan import EditFileInput, ReadFileInput, RunCommandInput, Step, typed_input
+from runner.core.plan import (
+    EditFileInput,
+    ReadFileInput,
+    RunCommandInput,
+    Step,
+    typed_input,
+    undo_step,
+)
 from runner.core.policy import PLANS_FOLDER, Assurance, Match, Policy, Rule
 from runner.core.text import visible
 
+THE_COMMAND = "the command"
+THE_UNDO = "the undo command"
 DEFAULTS = {"read_file": 0, "analyze": 0, "summarize": 0, "edit_file": 1, "run_command": 1}
 
 Effect = Literal["decides", "adds", "denies", "comes too late"]
@@ -77,28 +86,38 @@ class Subject:
 
 
 def judge_step(policy: Policy, step: Step) -> Verdict:
-    """Apply the rules to one step: by type, risk and command, by what it touches and declares."""
+    """Apply the rules to one step: by type, risk and command, by what it touches and declares.
+
+    Its undo command is judged besides, as a command: neither frees the other of anything.
+    """
     return _verdict(rulings(policy, step))
 
 
 def rulings(policy: Policy, step: Step) -> tuple[Ruling, ...]:
     """Everything that the rules say about a step, in the order in which they were asked."""
+    undo = undo_step(step)
+    return (*_of_step(policy, step), *(_of_step(policy, undo, THE_UNDO) if undo else ()))
+
+
+def _of_step(policy: Policy, step: Step, about: str = THE_COMMAND) -> tuple[Ruling, ...]:
     given, labels = typed_input(step), risks.labels(step)
     if isinstance(given, EditFileInput):
         return tuple(_of_change(policy, given.path, by=step.step_type, labels=labels))
     if isinstance(given, RunCommandInput):
-        return tuple(_of_command(policy, given, labels))
+        return tuple(_of_command(policy, given, labels, about))
     path = given.path if isinstance(given, ReadFileInput) else None
-    about = f"reading {visible(path)}" if path else "the step"
-    subject = Subject(about=about, step_type=step.step_type, path=path, risks=labels)
+    what = f"reading {visible(path)}" if path else "the step"
+    subject = Subject(about=what, step_type=step.step_type, path=path, risks=labels)
     return tuple(_of_subject(policy, subject))
 
 
-def _of_command(policy: Policy, given: RunCommandInput, labels: frozenset[str]) -> Iterator[Ruling]:
+def _of_command(
+    policy: Policy, given: RunCommandInput, labels: frozenset[str], about: str
+) -> Iterator[Ruling]:
     yield from _of_subject(
         policy,
         Subject(
-            about="the command",
+            about=about,
             step_type="run_command",
             command=command_line.read(given.command, variables=given.env),
             # another folder, variables, secrets or a network make another command of the same words

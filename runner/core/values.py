@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
@@ -19,6 +20,7 @@ DURATION = r"^[1-9][0-9]{0,4}[mhd]$"
 STEP_TYPE = r"^[a-z][a-z0-9_]{0,63}$"
 
 
+@lru_cache(maxsize=4096)
 def parse_time(text: str) -> datetime:
     """Read `2026-11-22T10:00:00Z`; raises ValueError for anything else."""
     if not re.fullmatch(TIMESTAMP, text):
@@ -31,6 +33,7 @@ def time_text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@lru_cache(maxsize=256)
 def parse_duration(text: str) -> timedelta:
     """Read `90m`, `12h` or `7d`."""
     unit = {"m": "minutes", "h": "hours", "d": "days"}[text[-1]]

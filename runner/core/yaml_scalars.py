@@ -19,6 +19,8 @@ _AMBIGUOUS_WORDS = frozenset(
         *("null", "~"),
     }
 )
+# All that has another meaning than its letters, or may have, and begins with a letter.
+_WORDS = _AMBIGUOUS_WORDS | {"inf", "infinity", "nan"}
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 _NUMBER = re.compile(
     r"""[-+]?(?:
@@ -62,7 +64,7 @@ def plain_flaw(plain: str, *, in_flow: bool = False) -> Flaw | None:
         return None
     if _INTEGER.fullmatch(plain):
         return None if _in_range(plain) else _out_of_range(plain)
-    return _ambiguity(plain)
+    return None if _is_word(plain) else _ambiguity(plain)
 
 
 def plain_value(plain: str) -> str | int | bool | None:
@@ -70,6 +72,15 @@ def plain_value(plain: str) -> str | int | bool | None:
     if plain in _TYPED_WORDS:
         return _TYPED_WORDS[plain]
     return int(plain) if _INTEGER.fullmatch(plain) else plain
+
+
+def has_one_meaning(plain: str) -> bool:
+    """Tell whether a plain scalar is the text as it is written, to every parser."""
+    return _is_word(plain) or (plain_flaw(plain) is None and plain_value(plain) == plain)
+
+
+def _is_word(plain: str) -> bool:
+    return plain.isascii() and plain[:1].isalpha() and plain.lower() not in _WORDS
 
 
 def quoted_flaw(source: str, value: str, *, indent: int) -> Flaw | None:
@@ -109,21 +120,28 @@ def shown(text: str) -> str:
 
 
 def _ambiguity(plain: str) -> Flaw | None:
-    quote = f"quote it: {shown(plain)}"
     if plain in {"<<", "="}:
-        return Flaw("merge_key", f"{shown(plain)} has a special meaning in YAML 1.1", quote)
+        message = f"{shown(plain)} has a special meaning in YAML 1.1"
+        return Flaw("merge_key", message, _in_quotes(plain))
     if plain.lower() in _AMBIGUOUS_WORDS:
         message = f"{shown(plain)} means different things to different YAML parsers"
-        return Flaw("ambiguous_word", message, f"{quote}, or write true, false or null")
+        fix = f"{_in_quotes(plain)}, or write true, false or null"
+        return Flaw("ambiguous_word", message, fix)
     if _NUMBER.fullmatch(plain):
         message = f"some YAML parsers read {shown(plain)} as a number"
-        return Flaw("ambiguous_number", message, f"{quote}, or write a plain decimal integer")
+        fix = f"{_in_quotes(plain)}, or write a plain decimal integer"
+        return Flaw("ambiguous_number", message, fix)
     if _TIMESTAMP.fullmatch(plain):
-        return Flaw("timestamp", f"some YAML parsers read {shown(plain)} as a date", quote)
+        message = f"some YAML parsers read {shown(plain)} as a date"
+        return Flaw("timestamp", message, _in_quotes(plain))
     if plain == "-" or plain.startswith((":", "---", "...")):
         message = f"some YAML parsers read {shown(plain)} as a symbol or a marker"
-        return Flaw("ambiguous_word", message, quote)
+        return Flaw("ambiguous_word", message, _in_quotes(plain))
     return None
+
+
+def _in_quotes(plain: str) -> str:
+    return f"quote it: {shown(plain)}"
 
 
 def _in_range(digits: str) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from runner.git import command
-
-GONE = "000000"
+from runner.git.objects import SUBMODULE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,9 +20,24 @@ class Added:
     commit: str
 
 
+class _NotSeen(Exception):
+    """Git found no way from one commit to the other, or not both commits."""
+
+
 def is_ancestor(git_dir: Path, old: str, new: str) -> bool:
+    """Whether `new` descends from `old`; git is not asked again once it said so."""
+    try:
+        return _descends(git_dir, old, new)
+    except _NotSeen:
+        return False
+
+
+@lru_cache(maxsize=4096)
+def _descends(git_dir: Path, old: str, new: str) -> bool:
     done = command.attempt(["merge-base", "--is-ancestor", old, new], git_dir=git_dir)
-    return done.returncode == 0
+    if done.returncode != 0:
+        raise _NotSeen  # which is not remembered: what is missing may come
+    return True
 
 
 def versions(git_dir: Path, tips: Sequence[str], *, base: str, folder: str) -> list[Added]:
@@ -34,7 +49,7 @@ def versions(git_dir: Path, tips: Sequence[str], *, base: str, folder: str) -> l
     if not tips:
         return []
     args = ["log", "--full-history", "-m", "--raw", "-z", "--no-abbrev", "--no-renames"]
-    args += ["--diff-filter=AM", "--format=%x01%H", *tips, f"^{base}", "--", folder]
+    args += ["--diff-filter=AMT", "--format=%x01%H", *tips, f"^{base}", "--", folder]
     words = command.run(args, git_dir=git_dir).decode("utf-8", "surrogateescape").split("\0")
     return list(_parse_raw(words))
 
@@ -47,28 +62,15 @@ def _parse_raw(words: Sequence[str]) -> list[Added]:
             commit = text[1:41]
             text = text[41:].lstrip("\n")
         if text.startswith(":"):
-            oid = text.split(" ")[3]
+            _, mode, _, oid, _ = text.split(" ")
+            oid = "" if mode == SUBMODULE else oid
         elif text and oid:
             found.append(Added(path=text, oid=oid, commit=commit))
             oid = ""
     return found
 
 
-def commits_touching(git_dir: Path, tip: str, *, base: str, path: str) -> list[str]:
-    """Commits since `base` that changed a path, newest first."""
-    args = ["rev-list", "--full-history", tip, f"^{base}", "--", path]
-    return command.run(args, git_dir=git_dir).decode().split()
-
-
 def first_parents(git_dir: Path, tip: str, *, stop: str) -> list[str]:
     """Commits from `stop` (left out) to `tip` along first parents, oldest first."""
     args = ["rev-list", "--first-parent", "--reverse", tip, f"^{stop}"]
     return command.run(args, git_dir=git_dir).decode().split()
-
-
-def changed_paths(git_dir: Path, old: str, new: str) -> dict[str, str]:
-    """Paths that differ between two trees or commits: path → new mode, GONE where it is gone."""
-    args = ["diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", old, new]
-    words = command.run(args, git_dir=git_dir).decode("utf-8", "surrogateescape").split("\0")
-    pairs = zip(words[0::2], words[1::2], strict=False)
-    return {path: head.split(" ")[1] for head, path in pairs if head}

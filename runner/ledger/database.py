@@ -19,7 +19,8 @@ from runner.ledger import migrations
 
 BUSY_TIMEOUT_S = 5.0
 PAUSE_S = 0.02
-WRITING = "planlock_writing"
+# Options of a connection's next transaction.
+WRITING, REBUILDABLE = "planlock_writing", "planlock_rebuildable"
 
 REBUILD = "planlock ledger rebuild"
 CHECK = "planlock ledger check"
@@ -76,12 +77,14 @@ def open_engine(url: URL, *, busy_timeout_s: float) -> Engine:
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """One transaction, which takes SQLite's write lock at its start and never half way."""
-    with (
-        engine.connect().execution_options(**{WRITING: True}) as connection,
-        connection.begin(),
-    ):
+def writing(engine: Engine, *, rebuildable: bool = False) -> Iterator[Connection]:
+    """One transaction, which takes SQLite's write lock at its start and never half way.
+
+    What git can bring back does not wait for SQLite's disk: a power cut may take the last such
+    transactions, whole and newest first, and never one that came before a durable one.
+    """
+    options = {WRITING: True, REBUILDABLE: rebuildable}
+    with engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
 
 
@@ -132,7 +135,6 @@ def _engine(url: URL, busy_timeout_s: float) -> Engine:
 
     def prepare(connection: sqlite3.Connection, _: object) -> None:
         _use_wal(connection, attempts=1 + int(busy_timeout_s / PAUSE_S))
-        connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute(f"PRAGMA busy_timeout={int(busy_timeout_s * 1000)}")
 
@@ -155,8 +157,11 @@ def _use_wal(connection: sqlite3.Connection, *, attempts: int) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get(WRITING)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    options = connection.get_execution_options()
+    if options.get(WRITING):
+        synchronous = "NORMAL" if options.get(REBUILDABLE) else "FULL"
+        connection.exec_driver_sql(f"PRAGMA synchronous={synchronous}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(WRITING) else "BEGIN")
 
 
 def _bring_up_to_date(engine: Engine) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -13,7 +13,8 @@ from runner.core.canonical import canonical_json
 from runner.core.cost import Call, Total, total
 from runner.core.plan import PlanFile, Step
 from runner.core.policy import Assurance
-from runner.core.run import Record, RecordFile, RunFile, RunHeader, run_status
+from runner.core.record import Record
+from runner.core.run import RunFile, RunHeader, run_status
 from runner.core.values import usd
 
 NAMESPACE = uuid.UUID("6f1c2d0e-3b5a-5c47-9d4e-8a7b1f0c2e93")
@@ -43,6 +44,15 @@ class Rows:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Projection:
+    """The rows of a run, and the ref and commit that they are of."""
+
+    ref: str
+    commit: str
+    rows: Rows
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProjectedRun:
     """A run as read from `ref` at `commit`, with the plan that stands there."""
 
@@ -52,12 +62,15 @@ class ProjectedRun:
     run: RunFile
 
     def rows(self, project: str) -> Rows:
-        return run_rows(
-            repository=project,
-            plan=self.plan,
-            run=self.run,
-            workspace_path=workspace_path(self.run.header),
-        )
+        return run_rows(repository=project, plan=self.plan, run=self.run)
+
+    def at(self, project: str) -> Projection:
+        return Projection(ref=self.ref, commit=self.commit, rows=self.rows(project))
+
+    def newest(self, project: str) -> Projection | None:
+        """Only the rows that the last record changed; None where it may have changed any."""
+        rows = newest_rows(repository=project, plan=self.plan, run=self.run)
+        return Projection(ref=self.ref, commit=self.commit, rows=rows) if rows else None
 
 
 def workspace_path(header: RunHeader) -> str:
@@ -74,38 +87,62 @@ def known_usd(cost: Total) -> Decimal | None:
     return None if cost.calls and cost.unpriced == cost.calls else cost.usd
 
 
-def run_rows(*, repository: str, plan: PlanFile, run: RunFile, workspace_path: str) -> Rows:
-    header = run.header
-    base: Row = {
-        "project": repository,
-        "run_id": row_id(repository, header.plan, header.run),
-    }
-    histories = _histories(run.records)
+def run_rows(*, repository: str, plan: PlanFile, run: RunFile) -> Rows:
+    base = _base(repository, run)
     return Rows(
-        run={
-            "id": base["run_id"],
-            "project": repository,
-            "plan": header.plan,
-            "run_number": header.run,
-            "plan_digest": plan.digest,
-            "goal": plan.plan.goal,
-            "workspace_path": workspace_path,
-            "status": run_status(run, [step.id for step in plan.plan.steps]),
-            "created_at": header.started_at,
-            "completed_at": run.last_moment if run.ended else None,
-            "total_cost": _money(run.cost),
-            "unpriced_calls": run.cost.unpriced,
-        },
+        run=_run_row(plan, run, base),
         steps=tuple(
-            {
-                "id": row_id(repository, header.plan, header.run, step.id),
-                **base,
-                **_step_columns(number, step, histories.get(step.id, [])),
-            }
+            _step_row(number, step, run, base)
             for number, step in enumerate(plan.plan.steps, start=1)
         ),
-        calls=tuple(_calls(run, base)),
+        calls=tuple(
+            row
+            for place, each in enumerate(run.records, start=1)
+            for row in _calls(place, each.record, run, base)
+        ),
     )
+
+
+def newest_rows(*, repository: str, plan: PlanFile, run: RunFile) -> Rows | None:
+    """Of a run's rows those that its last record changed; None where it may have changed any."""
+    last = run.records[-1].record if run.records else None
+    if last is None or last.kind not in {"step", "skip", "undo", "end"}:
+        return None
+    number = plan.index(last.step.id) if last.step else None
+    if last.step and number is None:
+        return None
+    base = _base(repository, run)
+    steps = () if number is None else (_step_row(number + 1, plan.plan.steps[number], run, base),)
+    return Rows(
+        run=_run_row(plan, run, base),
+        steps=steps,
+        calls=tuple(_calls(len(run.records), last, run, base)),
+    )
+
+
+def _base(repository: str, run: RunFile) -> Row:
+    return {
+        "project": repository,
+        "run_id": row_id(repository, run.header.plan, run.header.run),
+    }
+
+
+def _run_row(plan: PlanFile, run: RunFile, base: Row) -> Row:
+    header = run.header
+    return {
+        "id": base["run_id"],
+        "project": base["project"],
+        "plan": header.plan,
+        "run_number": header.run,
+        "plan_digest": plan.digest,
+        "goal": plan.plan.goal,
+        "workspace_path": workspace_path(header),
+        "status": run_status(run, (step.id for step in plan.plan.steps)),
+        "created_at": header.started_at,
+        "completed_at": run.last_moment if run.ended else None,
+        "total_cost": _money(run.cost),
+        "unpriced_calls": run.cost.unpriced,
+    }
 
 
 def approval_row(
@@ -145,52 +182,45 @@ def approval_row(
     }
 
 
-def _histories(records: Iterable[RecordFile]) -> dict[str, list[Record]]:
-    """The records of each step, oldest first, those of its drafts among them."""
-    found: dict[str, list[Record]] = {}
-    for each in records:
-        if each.record.about is not None:
-            found.setdefault(each.record.about, []).append(each.record)
-    return found
-
-
-def _step_columns(number: int, step: Step, history: list[Record]) -> Row:
-    cost = total(call for record in history for call in record.calls)
-    done = [record for record in history if record.step is not None]
-    attempts = [record for record in done if record.kind == "step"]
-    last = attempts[-1] if attempts else None
+def _step_row(number: int, step: Step, run: RunFile, base: Row) -> Row:
+    """What was done before a fork has its output here too, but neither attempts nor cost."""
+    about = run.index.about.get(step.id, ())
+    cost = total(call for record in about for call in record.calls)
+    attempts = [record for record in about if record.kind == "step"]
+    last = attempts[-1] if attempts else run.latest(step.id)
+    done = last if last and last.kind == "step" else None
     return {
+        "id": row_id(str(base["project"]), run.header.plan, run.header.run, step.id),
+        **base,
         "step_number": number,
         "step_id": step.id,
         "step_type": step.step_type,
-        "status": done[-1].status if done else "pending",
+        "status": run.status(step.id),
         "input": _json(step.input),
-        "output": last.output.text if last and last.output else None,
+        "output": done.output.text if done and done.output else None,
         "cost": _money(cost),
         "unpriced_calls": cost.unpriced,
         "attempts": len(attempts),
-        "executed_at": last.ended_at if last else None,
+        "executed_at": done.ended_at if done else None,
     }
 
 
-def _calls(run: RunFile, base: Row) -> Iterator[Row]:
+def _calls(place: int, record: Record, run: RunFile, base: Row) -> Iterator[Row]:
     """Records count by their place in the chain: a file name could be anything."""
     plan, number = run.header.plan, run.header.run
-    for place, each in enumerate(run.records, start=1):
-        record = each.record
-        for position, call in enumerate(record.calls, start=1):
-            yield {
-                "id": row_id(str(base["project"]), plan, number, place, position),
-                **base,
-                "plan": plan,
-                "run_number": number,
-                "step_id": record.about,
-                "record_number": place,
-                "call_number": position,
-                "attempt": record.attempt,
-                "day": record.ended_at[: len("2026-11-22")],
-                **_call_columns(call),
-            }
+    for position, call in enumerate(record.calls, start=1):
+        yield {
+            "id": row_id(str(base["project"]), plan, number, place, position),
+            **base,
+            "plan": plan,
+            "run_number": number,
+            "step_id": record.about,
+            "record_number": place,
+            "call_number": position,
+            "attempt": record.attempt,
+            "day": record.ended_at[: len("2026-11-22")],
+            **_call_columns(call),
+        }
 
 
 def _call_columns(call: Call) -> Row:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Self
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, bindparam, delete, insert, select
-from sqlalchemy import update as update_of
+from sqlalchemy import Connection, func, select
 
-from runner.ledger import database
+from runner.ledger import database, statements
 from runner.ledger.database import BUSY_TIMEOUT_S, explained, set_aside, sqlite_url
-from runner.ledger.projection import Row, Rows
+from runner.ledger.projection import Projection, Row
 from runner.ledger.tables import (
     REBUILDABLE,
     RUN_TABLES,
@@ -19,10 +19,27 @@ from runner.ledger.tables import (
     approvals,
     model_calls,
     projected_refs,
-    reservations,
 )
 
-__all__ = ["Ledger", "set_aside", "sqlite_url"]
+__all__ = ["Contents", "Ledger", "set_aside", "sqlite_url"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What there is of a project: ids of runs and approvals, and the refs that were projected."""
+
+    runs: frozenset[str]
+    approvals: frozenset[str]
+    refs: frozenset[str]
+
+    def without(
+        self, *, runs: Collection[str], approvals: Collection[str], refs: Collection[str]
+    ) -> Contents:
+        return Contents(
+            runs=self.runs.difference(runs),
+            approvals=self.approvals.difference(approvals),
+            refs=self.refs.difference(refs),
+        )
 
 
 class Ledger:
@@ -35,53 +52,106 @@ class Ledger:
         parsed = database.parse(url)
         self.project = project
         self.place = database.place_of(parsed)
-        # A commit's rows never change, so a ref still at the commit has the rows put for it.
-        self._seen: dict[str, tuple[str, Rows]] = {}
         with explained("opening", self.place):
             self._engine = database.open_engine(parsed, busy_timeout_s=busy_timeout_s)
 
-    def put(self, rows: Rows, *, ref: str, commit: str) -> None:
-        """Make the run's rows these, and remember that `ref` was projected up to `commit`."""
-        if rows.project != self.project:
-            raise ValueError(f"rows of project {rows.project} in the ledger of {self.project}")
-        with self.writing(f"recording {ref} in") as connection:
-            before, after = self._before(connection, rows, ref), rows.tables()
+    def put(self, run: Projection) -> None:
+        """Make the run's rows these, and remember that its ref was projected up to its commit."""
+        self._check_project(run)
+        with self.writing(f"recording {run.ref} in", rebuildable=True) as connection:
+            before = statements.rows_of_run(connection, run.rows.run_id)
+            after = run.rows.tables()
             for table in RUN_TABLES:
-                _replace(connection, table, before[table.name], after[table.name])
-            _release(connection, before["model_calls"], after["model_calls"])
-            self._mark(connection, ref, commit)
-        self._seen[ref] = (commit, rows)
+                statements.exchange(connection, table, before[table.name], after[table.name])
+            statements.release(connection, after["model_calls"], known=before["model_calls"])
+            statements.mark(connection, self.project, run)
+
+    def add(self, newest: Projection, *, before: str) -> bool:
+        """Take a run on from the commit `before` by the rows that changed since.
+
+        False, with nothing written, where the ledger does not have the run as it was there.
+        """
+        self._check_project(newest)
+        with self.writing(f"recording {newest.ref} in", rebuildable=True) as connection:
+            if not (
+                statements.move(connection, self.project, newest, before=before)
+                and statements.update(connection, newest.rows)
+            ):
+                connection.rollback()
+                return False
+            statements.add_calls(connection, newest.rows.calls)
+        return True
+
+    def replace(self, runs: Sequence[Projection]) -> None:
+        """Drop what there is of some runs and write all their rows, in one transaction."""
+        for each in runs:
+            self._check_project(each)
+        tables = [each.rows.tables() for each in runs]
+        with self.writing("rebuilding", rebuildable=True) as connection:
+            statements.drop_runs(connection, [each.rows.run_id for each in runs])
+            for table in RUN_TABLES:
+                rows = (row for each in tables for row in each[table.name])
+                statements.add(connection, table, rows)
+            statements.release(connection, (row for each in runs for row in each.rows.calls))
+            for each in runs:
+                statements.mark(connection, self.project, each)
 
     def put_approvals(self, rows: Iterable[Row]) -> None:
         """Add approvals, or bring those that are known up to date; none is removed."""
         given = {row["id"]: row for row in rows}
-        with self.writing("recording approvals in") as connection:
-            known = _select(connection, approvals, approvals.c.project == self.project)
+        with self.writing("recording approvals in", rebuildable=True) as connection:
+            known = statements.rows_where(
+                connection, approvals, approvals.c.project == self.project
+            )
             before = [row for row in known if row["id"] in given]
-            _replace(connection, approvals, before, list(given.values()))
+            statements.exchange(connection, approvals, before, list(given.values()))
+
+    def drop(self, gone: Contents) -> None:
+        """Remove what git does not tell."""
+        with self.writing("emptying", rebuildable=True) as connection:
+            statements.drop_runs(connection, sorted(gone.runs))
+            statements.drop_approvals(connection, gone.approvals)
+            statements.unmark(connection, self.project, gone.refs)
+
+    def contents(self) -> Contents:
+        with self.reading() as connection:
+            found = [
+                frozenset(connection.scalars(select(column).where(project == self.project)))
+                for column, project in (
+                    (agent_runs.c.id, agent_runs.c.project),
+                    (approvals.c.id, approvals.c.project),
+                    (projected_refs.c.ref, projected_refs.c.project),
+                )
+            ]
+        return Contents(runs=found[0], approvals=found[1], refs=found[2])
 
     def projected(self) -> dict[str, str]:
         """The commit up to which each ref was projected."""
         with self.reading() as connection:
-            found = _select(connection, projected_refs, projected_refs.c.project == self.project)
+            found = statements.rows_where(
+                connection, projected_refs, projected_refs.c.project == self.project
+            )
         return {row["ref"]: row["commit_id"] for row in found}
 
-    def forget(self) -> None:
-        """Drop all that a rebuild brings back."""
-        with self.writing("emptying") as connection:
-            for table in (projected_refs, *reversed(REBUILDABLE)):
-                connection.execute(delete(table).where(table.c.project == self.project))
-        self._seen.clear()
-
-    def rows(self) -> dict[str, list[dict[str, Any]]]:
-        """All rows of the rebuildable tables, by table, in the order of their ids."""
+    def counts(self) -> dict[str, int]:
+        """How many rows there are, by table."""
         with self.reading() as connection:
             return {
-                table.name: _select(
-                    connection, table, table.c.project == self.project, order=(table.c.id,)
+                table.name: connection.scalar(
+                    select(func.count()).select_from(table).where(table.c.project == self.project)
                 )
+                or 0
                 for table in REBUILDABLE
             }
+
+    def run_rows(self, run_id: str) -> dict[str, list[dict[str, Any]]]:
+        """The rows of one run, by table."""
+        with self.reading() as connection:
+            return statements.rows_of_run(connection, run_id)
+
+    def approval_rows(self) -> list[dict[str, Any]]:
+        with self.reading() as connection:
+            return statements.rows_where(connection, approvals, approvals.c.project == self.project)
 
     def has_run(self, plan: str, run: int | None = None) -> bool:
         """Whether there is this run, or any run of the plan."""
@@ -106,7 +176,7 @@ class Ledger:
             columns.call_number,
         )
         with self.reading() as connection:
-            return _select(connection, model_calls, *wanted, order=order)
+            return statements.rows_where(connection, model_calls, *wanted, order=order)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -117,72 +187,20 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _before(self, connection: Connection, rows: Rows, ref: str) -> Mapping[str, Sequence[Row]]:
-        commit, seen = self._seen.get(ref, ("", None))
-        stands = select(projected_refs.c.commit_id).filter_by(project=self.project, ref=ref)
-        at = connection.scalar(stands.with_for_update())
-        if seen and seen.run_id == rows.run_id and at == commit:
-            return seen.tables()
-        return {
-            table.name: _select(connection, table, _run_column(table) == rows.run_id)
-            for table in RUN_TABLES
-        }
-
-    def _mark(self, connection: Connection, ref: str, commit: str) -> None:
-        key = {"project": self.project, "ref": ref}
-        moved = update_of(projected_refs).filter_by(**key).values(commit_id=commit)
-        if connection.execute(moved).rowcount == 0:
-            connection.execute(insert(projected_refs).values(**key, commit_id=commit))
+    def _check_project(self, run: Projection) -> None:
+        if run.rows.project != self.project:
+            raise ValueError(f"rows of project {run.rows.project} in the ledger of {self.project}")
 
     @contextmanager
-    def writing(self, activity: str) -> Iterator[Connection]:
-        """One transaction with the write lock; raises LedgerError."""
-        with explained(activity, self.place), database.writing(self._engine) as connection:
+    def writing(self, activity: str, *, rebuildable: bool = False) -> Iterator[Connection]:
+        """One transaction with the write lock; what is `rebuildable` may be lost in a power cut."""
+        with (
+            explained(activity, self.place),
+            database.writing(self._engine, rebuildable=rebuildable) as connection,
+        ):
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         with explained("reading", self.place), self._engine.connect() as connection:
             yield connection
-
-
-def _run_column(table: Table) -> Column[Any]:
-    return table.c.id if table is agent_runs else table.c.run_id
-
-
-def _select(
-    connection: Connection,
-    table: Table,
-    *wanted: ColumnElement[bool],
-    order: Sequence[Column[Any]] = (),
-) -> list[dict[str, Any]]:
-    found = connection.execute(select(table).where(*wanted).order_by(*order))
-    return [dict(row) for row in found.mappings()]
-
-
-def _replace(
-    connection: Connection, table: Table, before: Sequence[Row], after: Sequence[Row]
-) -> None:
-    """Write the differences only."""
-    old = {row["id"]: row for row in before}
-    new = {row["id"]: row for row in after}
-    same_id = table.c.id == bindparam("row_id")
-    gone = [{"row_id": key} for key in old.keys() - new.keys()]
-    added = [dict(row) for key, row in new.items() if key not in old]
-    changed = [{**row, "row_id": key} for key, row in new.items() if key in old and old[key] != row]
-    if gone:
-        connection.execute(delete(table).where(same_id), gone)
-    if changed:
-        connection.execute(update_of(table).where(same_id), changed)
-    if added:
-        connection.execute(insert(table), added)
-
-
-def _release(connection: Connection, before: Sequence[Row], after: Sequence[Row]) -> None:
-    """Let go of the reservations whose calls are recorded now."""
-    fresh = {row["reservation"] for row in after} - {row["reservation"] for row in before} - {""}
-    if fresh:
-        same_id = reservations.c.id == bindparam("row_id")
-        connection.execute(
-            delete(reservations).where(same_id), [{"row_id": each} for each in fresh]
-        )

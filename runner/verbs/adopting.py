@@ -21,7 +21,7 @@ def fresh_evidence(held: Session) -> Evidence | Stop:
     plan = evidence.find_plan(project, held.plan.id)
     found = evidence.gather(project, plan, now=held.now(), extra_tips=[held.tip])
     held.votes.update((vote.digest, vote) for vote in found.votes)
-    last = _last_authority(held)
+    last = held.run.authority
     if not history.is_ancestor(project.git_dir, last, found.authority.commit):
         message = f"the trusted ref moved backwards: {last[:12]} was used, now {found.authority}"
         raise AuthorityRefused(message, hint="planlock audit")
@@ -30,11 +30,6 @@ def fresh_evidence(held: Session) -> Evidence | Stop:
         held.plan = newer
         return found
     return _adopt(held, found, newer)
-
-
-def _last_authority(held: Session) -> str:
-    used = [each.record.gate.authority for each in held.run.records if each.record.gate]
-    return used[-1] if used else held.run.header.authority
 
 
 def _adopt(held: Session, found: Evidence, newer: PlanAt) -> Evidence | Stop:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from runner import schemas
 from runner.core import amendment, validation
 from runner.core.errors import AuthorityRefused, GitError, InvalidDocument
-from runner.core.plan import PlanFile
-from runner.core.run import DONE, RunFile
+from runner.core.plan import PlanFile, step_digests
+from runner.core.run import RunFile
+from runner.core.run_states import DONE
 from runner.project import Project
 from runner.verbs import evidence, runs, session
 from runner.verbs.evidence import Amended, PlanAt
@@ -67,12 +68,17 @@ def continued(own: PlanAt, newer: PlanAt, run: RunFile) -> PlanAt:
     """
     if same(newer.file, own.file):
         return replace(newer, file=own.file, document=own.document)
-    recorded = {each.record.step.id for each in run.records if each.record.step}
+    recorded = {step.id for step in run.recorded_steps}
     whole = newer.file.digest == run.source
     drafts = [each.draft for each in run.drafts if each.draft]
     kept = [each for each in drafts if whole or each.step in recorded]
     inputs = amendment.carried(newer.document.value, own.file, kept)
-    return amended(newer, amendment.rewrite(newer.document, inputs)) if inputs else newer
+    if not inputs:
+        return newer
+    digests = step_digests(amendment.with_inputs(newer.document.value, inputs))
+    if digests == own.file.digests and newer.file.plan.budget == own.file.plan.budget:
+        return replace(newer, file=own.file, document=own.document)
+    return amended(newer, amendment.rewrite(newer.document, inputs))
 
 
 def same(one: PlanFile, other: PlanFile) -> bool:
@@ -91,8 +97,8 @@ def amended(plan: PlanAt, data: bytes) -> PlanAt:
 def changed_steps(run: RunFile, plan: PlanFile) -> list[str]:
     """The recorded steps that a plan does not have as they were recorded."""
     digests = {step.id: plan.digests[n] for n, step in enumerate(plan.plan.steps)}
-    recorded = [each.record.step for each in run.records if each.record.step]
-    return list(dict.fromkeys(step.id for step in recorded if digests.get(step.id) != step.digest))
+    changed = (each for each in run.recorded_steps if digests.get(each.id) != each.digest)
+    return list(dict.fromkeys(step.id for step in changed))
 
 
 def _models(run: RunFile, plan: PlanFile) -> dict[str, str]:

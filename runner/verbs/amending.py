@@ -18,8 +18,8 @@ from runner.core.errors import (
 from runner.core.gate import Decision, Question, decide_draft
 from runner.core.model_call import CacheWish
 from runner.core.plan import EditFileInput, Step, typed_input
+from runner.core.record import RecordedGate
 from runner.core.redaction import redact
-from runner.core.run import RecordedGate
 from runner.core.text import visible
 from runner.core.values import time_text
 from runner.git.objects import EXECUTABLE, FILE, Entry

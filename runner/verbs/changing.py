@@ -10,8 +10,9 @@ from runner.core.gate import Decision, Question
 from runner.core.paths import check_path, is_authority
 from runner.core.plan import Step
 from runner.core.policy import PLANS_FOLDER
+from runner.core.record import Change
 from runner.core.rules import judge_change
-from runner.core.run import Change, digest_bytes
+from runner.core.run import digest_bytes
 from runner.core.text import visible
 from runner.git import content as found_content
 from runner.git.objects import EXECUTABLE, FILE, Entry
@@ -99,6 +100,7 @@ class Changing:
 
     def _refuse(self, path: str) -> None:
         """Judge a path that a step asks to change; an edit's own path the gate judged already."""
+        self.tree.place(path)
         self._refuse_submodule(path)
         why = [] if self.step.step_type == EDIT else self._objections(check_path(path))
         if is_authority(path):
@@ -123,7 +125,7 @@ class Changing:
         return None
 
     def _refuse_submodule(self, path: str) -> None:
-        if any(path == each or path.startswith(f"{each}/") for each in self.tree.submodules):
+        if self.tree.is_in_submodule(path):
             reason = "lies in a submodule, which planlock does not change"
             raise WorkspaceSecurityError(path, reason, reason_code="submodule")
 
@@ -185,14 +187,14 @@ class Changing:
 
     def check_limits(self, output: Output) -> None:
         """Hold the run's changes against the policy's limits; raises StepFailed."""
-        limits = self.question.policy.policy.limits
-        earlier = [change for each in self.session.run.records for change in each.record.changes]
-        every = [*earlier, *output.changes]
-        files_changed = len({change.path for change in every})
-        size = sum(change.size for change in every)
-        if output.changes and files_changed > limits.changed_files:
+        limits, index = self.question.policy.policy.limits, self.session.run.index
+        if not output.changes:
+            return
+        files_changed = len(index.changed.union(each.path for each in output.changes))
+        size = index.changed_bytes + sum(change.size for change in output.changes)
+        if files_changed > limits.changed_files:
             raise StepFailed(
                 f"{files_changed} changed files; the policy allows {limits.changed_files}"
             )
-        if output.changes and size > limits.changed_bytes:
+        if size > limits.changed_bytes:
             raise StepFailed(f"{size} changed bytes; the policy allows {limits.changed_bytes}")

@@ -10,8 +10,6 @@ from decimal import Decimal
 from difflib import SequenceMatcher
 from functools import lru_cache
 
-from runner import schemas
-from runner.core import validation
 from runner.core.approval import Vote
 from runner.core.documents import Document
 from runner.core.errors import InvalidDocument, NotFound, Reason
@@ -19,18 +17,16 @@ from runner.core.gate import Provenance, Question, SoFar
 from runner.core.plan import PlanFile
 from runner.core.policy import PLANS_FOLDER
 from runner.core.run import RunFile, plan_branch, plan_folder
-from runner.git import history, refs, sshsig
+from runner.git import history, refs
 from runner.git.home import SEEN
-from runner.git.objects import FILE, FOLDER, Commit, ObjectStore
-from runner.git.sshsig import BadSignature
+from runner.git.objects import FOLDER, ObjectStore
 from runner.project import Authority, Project
-from runner.verbs import runs, votes
+from runner.verbs import plan_bytes, provenance, votes
 from runner.verbs.preview import Reached
+from runner.verbs.provenance import Place
 from runner.verbs.votes import NO_VOTES, Places
 
 _PLAN_ID = re.compile(r"[a-z0-9-]+")
-# A ULID (runner/core/ids.py), as `approve` names its records.
-_APPROVAL_FILE = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}\.yaml(\.sig)?")
 MOST_PLANS = 10
 
 
@@ -152,19 +148,14 @@ def _other_plans(project: Project, plan: str) -> set[str]:
     return {name for name in names if name != plan and _PLAN_ID.fullmatch(name)}
 
 
+@lru_cache(maxsize=32)
 def plan_at(store: ObjectStore, commit: str, plan: str, *, on_branch: bool) -> PlanAt | None:
-    """Read a plan file at a commit; raises InvalidDocument where it is not valid."""
+    """Read a plan file at a commit, once; raises InvalidDocument where it is not valid."""
     data = store.file(store.commit(commit).tree, plan_path(plan))
     if data is None:
         return None
-    document, file = _read_plan(data, f"{commit[:12]}:{plan_path(plan)}")
+    document, file = plan_bytes.read(data, file=f"{commit[:12]}:{plan_path(plan)}")
     return PlanAt(commit=commit, file=file, document=document, on_branch=on_branch)
-
-
-@lru_cache(maxsize=32)
-def _read_plan(data: bytes, file: str) -> tuple[Document, PlanFile]:
-    """Remembered, since a run reads the same plan again before every step."""
-    return validation.read_plan(data, file=file, schema=schemas.load("plan"))
 
 
 def _branches(project: Project) -> list[str]:
@@ -195,7 +186,7 @@ def gather(
     provenance = provenance_of(project, plan, authority, now)
     found = NO_VOTES
     base = plan.file.plan.base
-    if base is not None and project.store.look_up(base) is not None:
+    if base is not None and project.history.has(base):
         tips = [plan.commit, authority.commit, *extra_tips, *_run_tips(project, plan.id)]
         found = votes.read(project, plan.id, base=base, tips=tips, authority=authority, at=now)
     return Evidence(
@@ -220,100 +211,17 @@ def provenance_of(
     base = plan.file.plan.base
     if base is None:
         return Provenance()
-    if project.store.look_up(base) is None or not history.is_ancestor(
+    if not project.history.has(base) or not history.is_ancestor(
         project.git_dir, base, authority.commit
     ):
         message = f"base {base[:12]} is not on the trusted history {authority}"
         fix = f"planlock propose --refresh {plan.id}"
         reason = Reason(code="base_untrusted", message=message, fix=fix)
         return Provenance(problems=(reason,))
-    touching = history.commits_touching(
-        project.git_dir, plan.commit, base=base, path=plan_path(plan.id)
-    )
-    commits = [oid for oid in touching if not _only_brings(project.store, oid, plan_path(plan.id))]
-    named = (_named(project.store, oid, plan_path(plan.id)) for oid in commits)
-    signers, unsigned = set(), []
-    for oid in commits:
-        who = commit_signer(project.store.commit(oid), authority, now)
-        if who is None or authority.policy.person(who) is None:
-            unsigned.append(oid)
-        else:
-            signers.add(who)
-    return Provenance(
-        signers=frozenset(signers),
-        named=frozenset().union(*named),
-        unsigned=tuple(unsigned),
-        problems=tuple(_strays(project, plan, base)),
-    )
-
-
-def _named(store: ObjectStore, commit: str, path: str) -> frozenset[str]:
-    """Author and prompter that a version of the plan names, so that taking a name out is no way."""
-    entry = store.entry(store.commit(commit).tree, path)
-    return _named_in(store, entry.oid) if entry is not None else frozenset()
-
-
-@lru_cache(maxsize=1024)
-def _named_in(store: ObjectStore, oid: str) -> frozenset[str]:
-    try:
-        _, file = validation.read_plan(store.blob(oid), file=oid, schema=schemas.load("plan"))
-    except InvalidDocument:
-        return frozenset()  # no version that could have run
-    prompter = file.plan.planner.prompter if file.plan.planner else None
-    return frozenset(name for name in (file.plan.author, prompter) if name)
-
-
-def _only_brings(store: ObjectStore, oid: str, path: str) -> bool:
-    """Whether a merge has a file just as one parent has it, while no other parent has any.
-
-    Its maker wrote nothing. Where the parents differ in it, the merge chose, as a commit does.
-    """
-    merge = store.commit(oid)
-    before = [store.entry(store.commit(each).tree, path) for each in merge.parents]
-    now = store.entry(merge.tree, path)
-    return len(before) > 1 and now is not None and set(before) == {now, None}
-
-
-def commit_signer(commit: Commit, authority: Authority, at: datetime) -> str | None:
-    """The principal whose key signed a commit (namespace `git`); names in it prove nothing."""
-    if commit.signature is None:
-        return None
-    try:
-        signed = sshsig.verify(commit.signature, commit.signed_part, namespace="git")
-    except BadSignature:
-        return None
-    return authority.signers.find(signed, namespace="git", at=at).principal
-
-
-def _strays(project: Project, plan: PlanAt, base: str) -> list[Reason]:
-    """Paths beside the plan that differ from `base`: an input that nobody approved.
-
-    In the plan's own folder too: a test collector or a shell would load a `conftest.py` or a
-    script there, and no digest covers it.
-    """
-    store = project.store
-    changed = history.changed_paths(
-        project.git_dir, store.commit(base).tree, store.commit(plan.commit).tree
-    )
-    strays = sorted(path for path, mode in changed.items() if not _may_differ(plan, path, mode))
-    if not strays:
-        return []
-    names = ", ".join(strays[:5]) + (", …" if len(strays) > 5 else "")
-    message = f"stale: {plan.commit[:12]} differs from base {base[:12]} in {names}"
-    fix = f"planlock propose --refresh {plan.id}"
-    return [Reason(code="stale", message=message, fix=fix)]
-
-
-def _may_differ(plan: PlanAt, path: str, mode: str) -> bool:
-    """Whether a path is the plan or an approval of it, or lies where the trusted ref governs.
-
-    A link, a program or a name of another shape beside them would reach the commands.
-    """
-    if not plan.on_branch:
-        return path.startswith("plans/")
-    folder, _, name = path.rpartition("/")
-    is_approval = folder == f"{plan_folder(plan.id)}/approvals" and _APPROVAL_FILE.fullmatch(name)
-    return (path == plan_path(plan.id) or bool(is_approval)) and mode in {FILE, history.GONE}
+    place = Place(plan=plan.id, base=base, commit=plan.commit, on_branch=plan.on_branch)
+    made = project.history.changed([plan.commit], base=base, path=place.path)
+    when = provenance.moment(authority, now)
+    return provenance.of(project.store, place, made, authority=authority, when=when)
 
 
 def so_far(run: RunFile | None, others: Iterable[RunFile], number: int) -> SoFar:
@@ -322,7 +230,7 @@ def so_far(run: RunFile | None, others: Iterable[RunFile], number: int) -> SoFar
     uses: dict[str, set[int]] = {}
     spent: dict[str, Decimal] = {}
     for each in every:
-        for digest in runs.used_approvals(each):
+        for digest in each.approvals:
             uses.setdefault(digest, set()).add(each.header.run)
             spent[digest] = spent.get(digest, Decimal(0)) + each.cost.usd
     return SoFar(

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from runner.ledger.projection import ProjectedRun, Row, Value
-from runner.ledger.store import Ledger
+from runner.ledger.projection import ProjectedRun, Projection, Row, Value
+
+if TYPE_CHECKING:
+    from runner.ledger.store import Ledger
 
 Table = Mapping[str, Row]
+
+AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,22 +57,41 @@ class CheckReport:
 def rebuild(
     runs: Iterable[ProjectedRun], approvals: Iterable[Row], ledger: Ledger
 ) -> RebuildReport:
-    """Drop what git can bring back, and bring it back.
+    """Make all rows anew that git can bring back, and drop those that it does not tell.
 
-    Each run is a transaction of its own: a runner at work waits for none of them for long, and
-    what an interrupted rebuild left out is what `catch_up` adds.
+    A few runs at a time, each in its place: a runner at work waits for none of them for long, and
+    no budget is ever counted over an empty ledger.
     """
-    ledger.forget()
-    ledger.put_approvals(approvals)
-    for each in runs:
-        ledger.put(each.rows(ledger.project), ref=each.ref, commit=each.commit)
-    counts = {table: len(rows) for table, rows in ledger.rows().items()}
+    known, given = ledger.contents(), list(approvals)
+    ledger.put_approvals(given)
+    made: set[str] = set()
+    refs: set[str] = set()
+    for batch in _batches(each.at(ledger.project) for each in runs):
+        ledger.replace(batch)
+        made.update(each.rows.run_id for each in batch)
+        refs.update(each.ref for each in batch)
+    ledger.drop(known.without(runs=made, approvals={str(row["id"]) for row in given}, refs=refs))
+    counts = ledger.counts()
     return RebuildReport(
         runs=counts["agent_runs"],
         steps=counts["steps"],
         model_calls=counts["model_calls"],
         approvals=counts["approvals"],
     )
+
+
+def _batches(runs: Iterable[Projection]) -> Iterator[list[Projection]]:
+    """Cut after so many steps that what a transaction costs no longer counts."""
+    batch: list[Projection] = []
+    size = 0
+    for each in runs:
+        batch.append(each)
+        size += 1 + len(each.rows.steps) + len(each.rows.calls)
+        if size >= AT_ONCE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def catch_up(
@@ -81,27 +105,30 @@ def catch_up(
     known = ledger.projected()
     moved = tuple(ref for ref, commit in tips.items() if known.get(ref) != commit)
     for ref in moved:
-        run = read(ref)
-        ledger.put(run.rows(ledger.project), ref=ref, commit=run.commit)
+        ledger.put(read(ref).at(ledger.project))
     ledger.put_approvals(approvals)
     return CatchUpReport(refs=moved)
 
 
 def check(runs: Iterable[ProjectedRun], approvals: Iterable[Row], ledger: Ledger) -> CheckReport:
-    """Compare every row with what git tells."""
-    expected: dict[str, dict[str, Row]] = {"approvals": _by_id(approvals)}
+    """Compare every row with what git tells, run by run."""
+    stored = _by_id(ledger.approval_rows())
+    found = list(_differences("approvals", stored, _by_id(approvals)))
+    left = set(ledger.contents().runs)
     for each in runs:
-        for table, rows in each.rows(ledger.project).tables().items():
-            expected.setdefault(table, {}).update(_by_id(rows))
-    stored = {table: _by_id(rows) for table, rows in ledger.rows().items()}
-    return CheckReport(
-        rows={table: len(rows) for table, rows in stored.items()},
-        differences=tuple(
-            difference
-            for table, rows in stored.items()
-            for difference in _differences(table, rows, expected.get(table, {}))
-        ),
-    )
+        rows = each.rows(ledger.project)
+        left.discard(rows.run_id)
+        found += _of_run(ledger.run_rows(rows.run_id), rows.tables())
+    for run_id in sorted(left):
+        found += _of_run(ledger.run_rows(run_id), {})
+    return CheckReport(rows=ledger.counts(), differences=tuple(found))
+
+
+def _of_run(
+    stored: Mapping[str, Iterable[Row]], expected: Mapping[str, Iterable[Row]]
+) -> Iterator[Difference]:
+    for table, rows in stored.items():
+        yield from _differences(table, _by_id(rows), _by_id(expected.get(table, ())))
 
 
 def _by_id(rows: Iterable[Row]) -> dict[str, Row]:

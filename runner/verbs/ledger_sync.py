@@ -8,17 +8,24 @@ from runner.core.approval import Vote
 from runner.core.errors import GitError
 from runner.core.plan import PlanFile
 from runner.core.run import RunFile
-from runner.ledger.database import set_aside
 from runner.ledger.projection import ProjectedRun, Row, approval_row
 from runner.project import Project
 from runner.verbs import evidence, ledger, runs
 from runner.verbs.ledger import CatchUpReport, CheckReport, RebuildReport
 
 
-def put_run(project: Project, *, ref: str, commit: str, plan: PlanFile, run: RunFile) -> None:
-    """Write a run's rows; raises LedgerError, and the run goes on without."""
+def put_run(  # noqa: PLR0913  # a run and where it stands
+    project: Project, *, ref: str, before: str, commit: str, plan: PlanFile, run: RunFile
+) -> None:
+    """Write the rows that the newest record changed, or all where the ledger is not at `before`.
+
+    Raises LedgerError, and the run goes on without.
+    """
+    ledger = project.ledger
     found = ProjectedRun(ref=ref, commit=commit, plan=plan, run=run)
-    project.ledger.put(found.rows(project.ledger.project), ref=ref, commit=commit)
+    newest = found.newest(ledger.project)
+    if newest is None or not ledger.add(newest, before=before):
+        ledger.put(found.at(ledger.project))
 
 
 def put_votes(project: Project, votes: Iterable[Vote]) -> None:
@@ -78,11 +85,12 @@ def catch_up(project: Project) -> CatchUpReport:
 
 def rebuild(project: Project) -> RebuildReport:
     """Drop what git can bring back, and bring it back; a damaged file is set aside first."""
+    from runner.ledger.database import set_aside
+
     set_aside(project.ledger_url)
-    every = list(projected_runs(project))
-    return ledger.rebuild(every, list(approval_rows(project)), project.ledger)
+    return ledger.rebuild(projected_runs(project), approval_rows(project), project.ledger)
 
 
 def check(project: Project) -> CheckReport:
     """Compare the ledger with git, row by row."""
-    return ledger.check(projected_runs(project), list(approval_rows(project)), project.ledger)
+    return ledger.check(projected_runs(project), approval_rows(project), project.ledger)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runner.core.run import Contact, Record, RecordFile, RunFile, run_folder, run_status
+from runner.core.record import Contact, Record, RecordFile
+from runner.core.run import RunFile, run_folder, run_status
 from runner.core.values import usd
 from runner.git import history
 from runner.project import Project
@@ -15,7 +16,8 @@ from runner.verbs import evidence, runs
 class Entry:
     """One record: its commit, what was done, by whose leave, with what effect and cost.
 
-    `contacts_not_made` were asked for.
+    `contacts_not_made` were asked for; what the steps of `not_undone` did outside the repository
+    is still there after a rollback.
     """
 
     commit: str
@@ -30,6 +32,7 @@ class Entry:
     approvers: tuple[str, ...]
     reasons: tuple[str, ...]
     changes: tuple[str, ...]
+    not_undone: tuple[str, ...]
     contacts: tuple[str, ...]
     contacts_not_made: tuple[str, ...]
     exit_code: int | None
@@ -41,8 +44,11 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class RunStory:
+    """A run and its records; `forked` says which run it left, and before which step."""
+
     plan: str
     run: int
+    forked: str
     goal: str
     status: str
     branch_tip: str
@@ -66,6 +72,7 @@ def log(project: Project, name: str) -> RunStory:
     return RunStory(
         plan=plan_id,
         run=number,
+        forked=_forked(run),
         goal=plan.file.plan.goal if plan else "",
         status=run_status(run, names),
         branch_tip=tip,
@@ -79,6 +86,11 @@ def log(project: Project, name: str) -> RunStory:
     )
 
 
+def _forked(run: RunFile) -> str:
+    fork = run.header.fork
+    return f"run {run.header.plan}/{fork.run} before {fork.step}" if fork else ""
+
+
 def _commits(project: Project, run: RunFile, tip: str) -> dict[str, str]:
     """The commit that added each record, by record name."""
     folder = run_folder(run.header.plan, run.header.run)
@@ -89,6 +101,10 @@ def _commits(project: Project, run: RunFile, tip: str) -> dict[str, str]:
 def _step_type(record: Record) -> str:
     if record.draft:
         return "draft"
+    if record.kind == "undo":
+        return "undo"
+    if record.rollback:
+        return f"to before {record.rollback.step}"
     return record.step.type if record.step else ""
 
 
@@ -121,6 +137,11 @@ def _entry(each: RecordFile, commit: str) -> Entry:
         approvers=tuple(record.gate.approvers) if record.gate else (),
         reasons=tuple(record.gate.reasons) if record.gate else (),
         changes=tuple(change.path for change in record.changes),
+        not_undone=tuple(
+            step.id
+            for step in (record.rollback.steps if record.rollback else ())
+            if step.undo in {"none", "left"}
+        ),
         contacts=tuple(_contact(each) for each in record.contacts if _is_made(each)),
         contacts_not_made=tuple(_contact(each) for each in record.contacts if not _is_made(each)),
         exit_code=record.exit_code,

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from runner.core import documents
 from runner.core.documents import dump
 from runner.core.errors import LedgerError
-from runner.core.run import (
-    NAMESPACE,
-    RecordedDraft,
-    RecordedGate,
-    RecordFile,
-    build_record,
-    digest_bytes,
-    drafted_step,
-    run_tag,
-)
+from runner.core.record import RecordedDraft, RecordedGate, drafted_step, trailer_status
+from runner.core.run import NAMESPACE, run_tag
+from runner.core.run_index import ENDS
 from runner.core.values import time_text
+from runner.git import refs
 from runner.git.objects import FILE, Entry
-from runner.verbs import ledger_sync, recording, secret_values
+from runner.verbs import ledger_sync, recording, runs, secret_values
 from runner.verbs.evidence import Evidence
 from runner.verbs.performing import Performed
 from runner.verbs.secret_values import Secrets
@@ -121,9 +113,10 @@ def publish_record(  # noqa: PLR0913  # the parts of one commit
     store = held.project.store
     files: dict[str, Entry | None] = {**entries}
     files[f"{held.folder}/{file}"] = Entry(mode=FILE, oid=store.write("blob", data))
-    record = build_record(_parsed(data, file), file=file)
-    closing = value["kind"] == "end"
-    if closing:
+    added = runs.read_record(data, file)
+    before, tag = held.tip, ""
+    if value["kind"] in ENDS:
+        tag = _tag(held)
         signature = held.project.runner.sign(data, namespace=NAMESPACE)
         oid = store.write("blob", signature)
         files[f"{held.folder}/{file}.sig"] = Entry(mode=FILE, oid=oid)
@@ -131,25 +124,26 @@ def publish_record(  # noqa: PLR0913  # the parts of one commit
         files,
         subject=_subject(held, value["kind"], status, number),
         pairs=_trailers(held, value, status),
-        tag=run_tag(held.plan.id, held.number) if closing else "",
+        tag=tag,
     )
-    added = RecordFile(name=file, record=record, digest=digest_bytes(data))
-    held.run = replace(held.run, records=(*held.run.records, added))
-    _to_ledger(held)
+    held.run = held.run.with_record(added)
+    _to_ledger(held, before=before)
 
 
-def _parsed(data: bytes, file: str) -> Any:
-    return documents.parse(data, file=file).value
+def _tag(held: Session) -> str:
+    """The tag of a run that ends; one that had ended keeps it where it is."""
+    tag = run_tag(held.plan.id, held.number)
+    return "" if refs.read(held.project.git_dir, tag) else tag
 
 
 def _subject(held: Session, kind: str, status: str, number: int | None) -> str:
     if number is None:
-        what = "adopt the plan as it is now" if kind == "amendment" else f"end run: {status}"
-        return f"planlock: {what}"
+        said = {"amendment": "adopt the plan as it is now", "rollback": "roll the run back"}
+        return f"planlock: {said.get(kind, f'end run: {status}')}"
     steps = held.plan.file.plan.steps
     step = steps[number]
     target = step.input.get("path") or ""
-    what = "draft of step" if kind == "amendment" else "step"
+    what = {"amendment": "draft of step", "undo": "undo of step"}.get(kind, "step")
     words = [f"planlock: {what} {number + 1}/{len(steps)} {step.step_type}", str(target)]
     suffix = "" if status == "completed" else f" ({status})"
     return " ".join(word for word in words if word) + suffix
@@ -168,16 +162,21 @@ def _trailers(held: Session, value: dict[str, Any], status: str) -> list[tuple[s
         digest=digest,
         run=held.number,
         step=step,
-        status=status,
+        status=trailer_status(value["kind"], status),
         approvers=value.get("gate", {}).get("approvers", ()),
         calls=value.get("calls", ()),
     )
 
 
-def _to_ledger(held: Session) -> None:
+def _to_ledger(held: Session, *, before: str) -> None:
     try:
         ledger_sync.put_run(
-            held.project, ref=held.branch, commit=held.tip, plan=held.plan.file, run=held.run
+            held.project,
+            ref=held.branch,
+            before=before,
+            commit=held.tip,
+            plan=held.plan.file,
+            run=held.run,
         )
         fresh = [vote for digest, vote in held.votes.items() if digest not in held.noted]
         if fresh:

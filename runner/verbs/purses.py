@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from runner.core import budget, ids
 from runner.core.budget import SHARED, Bound, Place
@@ -13,24 +13,20 @@ from runner.core.errors import LedgerError
 from runner.core.gate import Decision, Question
 from runner.core.plan import Step
 from runner.core.policy import Policy
-from runner.core.text import visible
-from runner.ledger.reservations import LedgerPurse
-from runner.ledger.store import Ledger
 from runner.project import Project
 from runner.verbs import ledger_sync
 from runner.verbs.session import Session
+
+if TYPE_CHECKING:
+    from runner.ledger.reservations import LedgerPurse
+    from runner.ledger.store import Ledger
 
 
 def step_bounds(
     held: Session, step: Step, question: Question, decision: Decision
 ) -> tuple[Bound, ...]:
     """All that bounds a step: policy, plan and the approvals that it relies on."""
-    of_step = [
-        call
-        for each in held.run.records
-        if each.record.about == step.id
-        for call in each.record.calls
-    ]
+    of_step = [call for record in held.run.index.about.get(step.id, ()) for call in record.calls]
     return budget.of_step(
         question,
         decision.approvals,
@@ -65,17 +61,6 @@ def open_book(project: Project, bounds: Sequence[Bound]) -> Ledger | None:
         return None
 
 
-class PatientPurse(LedgerPurse):
-    """One that loses no answer where the ledger fails after it: what was set aside counts on."""
-
-    def settle(self, reservation: str, *, usd: Decimal | None, tokens: int) -> None:
-        """Replace the worst case by what it was; where that cannot be written, warn."""
-        try:
-            super().settle(reservation, usd=usd, tokens=tokens)
-        except LedgerError as error:
-            self.warn(visible(f"{error.message}; what was set aside for the call counts in full"))
-
-
 def purse(
     project: Project,
     ledger: Ledger,
@@ -85,6 +70,8 @@ def purse(
     warn: Callable[[str], None] = lambda _: None,
 ) -> LedgerPurse:
     """A purse for one question."""
+    from runner.ledger.patient_purse import PatientPurse
+
     world = project.world
     return PatientPurse(
         ledger,

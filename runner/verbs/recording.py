@@ -10,7 +10,8 @@ from runner import __version__
 from runner.core.cost import STORED, Total
 from runner.core.documents import dump
 from runner.core.gate import Decision
-from runner.core.run import Change, RecordedGate, RunFile, record_name
+from runner.core.record import Change, RecordedGate
+from runner.core.run import RunFile, record_name
 from runner.core.text import visible
 from runner.core.values import usd
 from runner.git.objects import NewCommit

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from runner import schemas
 from runner.core import validation
 from runner.core.errors import GitError, NotFound, RepositoryUnsuitable
+from runner.core.record import RECORD_FILE, RecordFile
 from runner.core.run import (
-    RECORD_FILE,
     RUN_FILE,
-    RecordFile,
     RunFile,
     digest_bytes,
     lease_ref,
@@ -35,7 +35,29 @@ PREFIXES = ("refs/heads/planlock/", "refs/tags/planlock-run/", "refs/remotes/")
 
 
 def load_run(store: ObjectStore, commit: str, plan: str, run: int) -> RunFile:
-    """Read a run at a commit; raises InvalidDocument, or GitError where it holds none."""
+    """Read a run at a commit, with the runs that it forked from, as far as it has them.
+
+    Raises InvalidDocument, or GitError where it holds none.
+    """
+    found = [_load_one(store, commit, plan, run)]
+    while (fork := found[-1].header.fork) is not None:
+        if fork.run >= run:
+            raise GitError(f"reading run {plan}/{run} at {commit[:12]}: no fork of an earlier run")
+        run = fork.run
+        found.append(_load_one(store, commit, plan, run))
+    return with_origins(found)
+
+
+def with_origins(found: Sequence[RunFile]) -> RunFile:
+    """The first of the runs, of which each forked from the next."""
+    loaded = found[-1]
+    for each in reversed(found[:-1]):
+        _ = loaded.index  # so that no later use goes down the whole chain
+        loaded = replace(each, origin=loaded)
+    return loaded
+
+
+def _load_one(store: ObjectStore, commit: str, plan: str, run: int) -> RunFile:
     folder = run_folder(plan, run)
     entry = store.entry(store.commit(commit).tree, folder)
     if entry is None or entry.mode != FOLDER:
@@ -44,13 +66,20 @@ def load_run(store: ObjectStore, commit: str, plan: str, run: int) -> RunFile:
     if RUN_FILE not in files:
         raise GitError(f"reading run {plan}/{run} at {commit[:12]}: no {folder}/{RUN_FILE}")
     data = store.blob(files[RUN_FILE].oid)
-    header = validation.read_header(data, file=f"{folder}/{RUN_FILE}", schema=schemas.load("run"))
-    records = [
-        load_record(store, files[name].oid, f"{folder}/{name}")
+    header = validation.read_stored(
+        data, validation.HEADER, file=f"{folder}/{RUN_FILE}", schema=schemas.load("run")
+    )
+    names = [
+        name
         for name in sorted(files, key=_record_order)
         if name.endswith(".yaml") and name != RUN_FILE
     ]
-    return RunFile(header=header[1], header_digest=digest_bytes(data), records=tuple(records))
+    contents = store.blobs([files[name].oid for name in names])
+    records = [
+        read_record(content, f"{folder}/{name}")
+        for name, content in zip(names, contents, strict=True)
+    ]
+    return RunFile(header=header, header_digest=digest_bytes(data), records=tuple(records))
 
 
 def _record_order(name: str) -> tuple[int, str]:
@@ -59,8 +88,14 @@ def _record_order(name: str) -> tuple[int, str]:
 
 
 def load_record(store: ObjectStore, oid: str, path: str) -> RecordFile:
-    data = store.blob(oid)
-    _, record = validation.read_record(data, file=path, schema=schemas.load("record"))
+    return read_record(store.blob(oid), path)
+
+
+def read_record(data: bytes, path: str) -> RecordFile:
+    """Type the bytes of a record; raises InvalidDocument."""
+    record = validation.read_stored(
+        data, validation.RECORD, file=path, schema=schemas.load("record")
+    )
     return RecordFile(name=path.rpartition("/")[2], record=record, digest=digest_bytes(data))
 
 
@@ -113,12 +148,3 @@ def find(project: Project, name: str) -> tuple[str, int, str]:
         have = ", ".join(f"{plan}/{run}" for run in known) or "none"
         raise NotFound(f"looking for run {name!r}: not here; runs of this plan: {have}")
     return plan, number, known[number]
-
-
-def used_approvals(run: RunFile) -> frozenset[str]:
-    """Digests of the approvals that a run consumed: its header's, and those that steps used."""
-    used = set(run.header.approvals)
-    for each in run.records:
-        if each.record.gate is not None:
-            used.update(each.record.gate.approvals)
-    return frozenset(used)

@@ -12,10 +12,13 @@ from runner.core import validation
 from runner.core.approval import NAMESPACE, Approval, Vote, sureness
 from runner.core.errors import InvalidDocument
 from runner.core.run import digest_bytes, plan_folder
-from runner.git import history, sshsig
+from runner.git import sshsig
+from runner.git.history_known import Changed
 from runner.git.objects import ObjectStore
 from runner.git.sshsig import BadSignature, Signed
 from runner.project import Authority, Project
+from runner.verbs import provenance
+from runner.verbs.provenance import Moment
 
 Places = Mapping[str, tuple[tuple[str, str], ...]]
 
@@ -52,16 +55,22 @@ def read(  # noqa: PLR0913  # each is a different part of the question
 ) -> Votes:
     """Read the records that any commit since `base` has added, judged at a moment."""
     folder = f"{plan_folder(plan)}/approvals"
+    added = project.history.changed(tips, base=base, path=folder)
+    return _judged(project.store, added, authority, provenance.moment(authority, at))
+
+
+@lru_cache(maxsize=64)
+def _judged(store: ObjectStore, added: Changed, authority: Authority, when: Moment) -> Votes:
     files: dict[str, set[str]] = {}
-    for each in history.versions(project.git_dir, tips, base=base, folder=folder):
+    for each in added.versions:
         files.setdefault(each.path, set()).add(each.oid)
     votes: dict[str, Vote] = {}
     places: dict[str, tuple[tuple[str, str], ...]] = {}
     for path in sorted(files):
         signatures = sorted(files.get(f"{path}.sig", ())) or [""]
         for oid in sorted(files[path]) if path.endswith(".yaml") else ():
-            found = [(_ballot(project.store, path, oid, each), each) for each in signatures]
-            judged = [(judge(ballot, authority, at), each) for ballot, each in found if ballot]
+            found = [(_ballot(store, path, oid, each), each) for each in signatures]
+            judged = [(judge(ballot, authority, when.at), each) for ballot, each in found if ballot]
             # what a listed key signed goes before what lies here or elsewhere by somebody's trick
             for vote, used in judged:
                 known = votes.get(vote.digest)

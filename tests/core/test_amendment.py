@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from runner.core import amendment, documents
 from runner.core.amendment import carried, drafted, is_draft, rewrite, strayed, with_inputs
 from runner.core.plan import PlanFile, Step
-from runner.core.run import RecordedDraft
+from runner.core.record import RecordedDraft
 
 PIN = "sha256:" + "0" * 64
 WISH = step("edit", "edit_file", path="a.py", instruction="Do it", mode="0755")

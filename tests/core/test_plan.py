@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner import schemas
-from runner.core import documents, plan
+from runner.core import documents, plan, plan_checks
 from runner.core.errors import InvalidDocument
 from runner.core.plan import PlanFile
 from runner.core.validation import read_plan
@@ -247,15 +247,15 @@ def test_the_typed_input_of_a_custom_or_wrong_step_is_none() -> None:
 @pytest.mark.parametrize("broken", [None, [], "x", {"steps": 1}, {"steps": [1, {"id": []}]}])
 def test_checks_between_steps_take_broken_plans(broken: object) -> None:
     """They run beside the schema, so nothing about the value may be taken for granted."""
-    assert list(plan.cross_checks(broken)) == []
+    assert list(plan_checks.cross_checks(broken)) == []
 
 
 def test_checks_between_steps_take_inputs_of_any_type() -> None:
     """What is of a wrong type is the schema's to refuse."""
-    step_types: tuple[Any, ...] = (*plan.BUILT_IN, 5, None, [])
+    step_types: tuple[Any, ...] = (*plan_checks.BUILT_IN, 5, None, [])
     for step_type in step_types:
         for odd in (None, 5, [], [5], {"a": 1}):
             keys = ("path", "context", "edits", "reads", "writes", "working_dir", "delete", "mode")
             step = {"id": "a", "step_type": step_type, "input": dict.fromkeys(keys, odd)}
-            codes = {code for code, *_ in plan.cross_checks({"steps": [step]})}
+            codes = {code for code, *_ in plan_checks.cross_checks({"steps": [step]})}
             assert codes <= {"exactly_one", "delete_mode"}

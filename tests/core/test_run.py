@@ -10,18 +10,16 @@ from hypothesis import strategies as st
 from runner.core import run
 from runner.core.cost import Total
 from runner.core.errors import InvalidDocument
+from runner.core.record import RecordFile, build_record
 from runner.core.run import (
-    STEP_TRANSITIONS,
-    RecordFile,
     RunFile,
     build_header,
-    build_record,
     chain_problems,
-    check_transition,
     digest_bytes,
     run_status,
     statuses,
 )
+from runner.core.run_states import STEP_TRANSITIONS, check_transition
 
 DIGEST = "sha256:" + "0" * 64
 HEADER = {

@@ -12,12 +12,13 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 from runner import schemas
-from runner.core import approval, cost, documents, findings, plan, policy, run
+from runner.core import approval, cost, documents, findings, plan, policy, record, run, validation
+from runner.core.conforming import conforms
 from runner.core.errors import InvalidDocument, NotFound
 from runner.models import config as models
-from runner.verbs.validate import FORMATS
 
 ROOT: Final = Path(__file__).parents[2]
+FORMATS: Final = {**validation.FORMATS, "models": models.FORMAT}
 
 # Each mapping that a schema describes, "" for the document itself, and its model.
 MODELS: Final[Mapping[str, Mapping[str, type[BaseModel]]]] = {
@@ -32,6 +33,7 @@ MODELS: Final[Mapping[str, Mapping[str, type[BaseModel]]]] = {
         "edit": plan.Edit,
         "edit_file_input": plan.EditFileInput,
         "run_command_input": plan.RunCommandInput,
+        "undo": plan.UndoCommand,
     },
     "policy": {
         "": policy.Policy,
@@ -53,20 +55,20 @@ MODELS: Final[Mapping[str, Mapping[str, type[BaseModel]]]] = {
         "semantic": models.SemanticConfig,
     },
     "approval": {"": approval.Approval, "limits": approval.ApprovalLimits},
-    "run": {"": run.RunHeader, "executor": run.Executor, "fork": run.RecordedFork},
+    "run": {"": run.RunHeader, "executor": record.Executor, "fork": run.RecordedFork},
     "record": {
-        "": run.Record,
-        "executor": run.Executor,
-        "step": run.RecordedStep,
-        "contact": run.Contact,
-        "draft": run.RecordedDraft,
-        "rollback": run.RecordedRollback,
-        "rolled_back_step": run.RolledBackStep,
-        "gate": run.RecordedGate,
-        "output": run.Output,
-        "error": run.RecordedError,
-        "total": run.RecordedTotal,
-        "change": run.Change,
+        "": record.Record,
+        "executor": record.Executor,
+        "step": record.RecordedStep,
+        "contact": record.Contact,
+        "draft": record.RecordedDraft,
+        "rollback": record.RecordedRollback,
+        "rolled_back_step": record.RolledBackStep,
+        "gate": record.RecordedGate,
+        "output": record.Output,
+        "error": record.RecordedError,
+        "total": record.RecordedTotal,
+        "change": record.Change,
         "call": cost.Call,
     },
 }
@@ -241,6 +243,7 @@ def test_schema_and_model_judge_equally(document: tuple[str, Any]) -> None:
         return  # pydantic takes true for 1 there; the schema, which judges first, does not
     refused = findings.find(value, schemas.load(kind))
     assert (not refused) == model_accepts(kind, value), refused
+    assert (not refused) == conforms(value, schemas.load(kind)), refused
 
 
 @pytest.mark.parametrize(
@@ -259,3 +262,4 @@ def test_one_change_anywhere_is_judged_equally(kind: str, value: dict[str, Any])
                 parent[place[-1]] = change
             refused = findings.find(changed, schemas.load(kind))
             assert (not refused) == model_accepts(kind, changed), (place, change)
+            assert (not refused) == conforms(changed, schemas.load(kind)), (place, change)

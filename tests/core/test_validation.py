@@ -9,13 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner import schemas
-from runner.core import documents, findings, validation
+from runner.core import documents, plan_checks, validation
+from runner.core.document_problems import check, node_path
 from runner.core.documents import path_text
 from runner.core.errors import InvalidDocument, Problem
-from runner.core.validation import check, node_path, read_plan
-from runner.verbs.validate import FORMATS
+from runner.core.validation import read_plan
+from runner.models import config as models
 
 EXAMPLES: Final = Path(__file__).parents[1] / "examples/valid"
+FORMATS: Final = {**validation.FORMATS, "models": models.FORMAT}
 FILE: Final = "plans/example/plan.yaml"
 HEAD: Final = "version: 1\nid: example\ngoal: Say what is wrong\n"
 STEP: Final = "- {id: read, step_type: read_file, description: Read, input: {path: a.txt}}\n"
@@ -200,7 +202,7 @@ def test_B05_the_number_of_problems_is_bounded() -> None:
     context = ", ".join(["nothing"] * 90)
     step = "- {{id: s{}, step_type: analyze, description: d, input: {{instruction: i, context: [{}]}}}}\n"
     found = refusals(f"{HEAD}steps:\n" + "".join(step.format(n, context) for n in range(20)))
-    assert len(found) == findings.MAX_FINDINGS
+    assert len(found) == plan_checks.MAX_FINDINGS
 
 
 READERS: Final[list[tuple[str, str, Callable[..., tuple[documents.Document, Any]]]]] = [

@@ -25,7 +25,7 @@ def opens(folder: Path) -> None:
 
 def puts(folder: Path) -> None:
     with open_at(folder) as ledger:
-        ledger.put(RUN.rows(PROJECT), ref=RUN.ref, commit=RUN.commit)
+        ledger.put(RUN.at(PROJECT))
 
 
 def kill_everywhere(work: Callable[[Path], None], folder: Path) -> None:
@@ -62,7 +62,7 @@ def put_begun(folder: Path) -> None:
     for number in range(30):
         with open_at(folder / str(number)) as ledger:
             begun = cut(RUN, 2)
-            ledger.put(begun.rows(PROJECT), ref=begun.ref, commit=begun.commit)
+            ledger.put(begun.at(PROJECT))
 
 
 def put_when_told(folder: Path) -> None:
@@ -71,7 +71,7 @@ def put_when_told(folder: Path) -> None:
     sys.stdout.flush()
     each = projected(FULL_RUN, n=int(sys.stdin.readline()))
     with Ledger(sqlite_url(file_of(folder)), project=PROJECT) as ledger:
-        ledger.put(each.rows(PROJECT), ref=each.ref, commit=each.commit)
+        ledger.put(each.at(PROJECT))
 
 
 def put_too_much(folder: Path) -> None:
@@ -79,7 +79,7 @@ def put_too_much(folder: Path) -> None:
     with open_at(folder) as ledger:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
         try:
-            ledger.put(large.rows(PROJECT), ref=large.ref, commit=large.commit)
+            ledger.put(large.at(PROJECT))
         except LedgerError as error:
             sys.stdout.write(error.message)
 

@@ -15,7 +15,16 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from ledger_samples import FULL_RUN, PROJECT, approved, cut, file_of, open_at, projected
+from ledger_samples import (
+    FULL_RUN,
+    PROJECT,
+    approved,
+    cut,
+    every_row,
+    file_of,
+    open_at,
+    projected,
+)
 from sqlalchemy import create_engine
 
 import runner
@@ -55,7 +64,7 @@ def fill(folder: Path) -> Rows:
     """Make a ledger with a run and approvals, and give its rows."""
     with open_at(folder) as ledger:
         verb.rebuild([RUN], APPROVALS, ledger)
-        return ledger.rows()
+        return every_row(ledger)
 
 
 def refill(folder: Path) -> Rows:
@@ -113,11 +122,11 @@ def test_F03_locked_waits_and_goes_on(tmp_path: Path) -> None:
     with open_at(tmp_path) as ledger, sqlite(tmp_path) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(LedgerError, match="another process has locked it") as caught:
-            ledger.put(RUN.rows(PROJECT), ref=RUN.ref, commit=RUN.commit)
+            ledger.put(RUN.at(PROJECT))
         assert caught.value.hint == "planlock ledger check"
         assert ledger.projected() == {RUN.ref: RUN.commit}
         other.execute("ROLLBACK")
-        ledger.put(RUN.rows(PROJECT), ref=RUN.ref, commit=RUN.commit)
+        ledger.put(RUN.at(PROJECT))
 
 
 def test_F03_locked_when_opened(tmp_path: Path) -> None:
@@ -144,7 +153,7 @@ def test_F03_lost_is_caught_up(tmp_path: Path) -> None:
     file_of(tmp_path).unlink()
     with open_at(tmp_path) as ledger:
         verb.catch_up({RUN.ref: RUN.commit}, APPROVALS, ledger, read=lambda _: RUN)
-        assert ledger.rows() == rows
+        assert every_row(ledger) == rows
 
 
 @pytest.mark.parametrize("damage", [damage_header, damage_pages])
@@ -153,7 +162,7 @@ def test_F03_damaged_is_rebuilt(tmp_path: Path, damage: Callable[[Path], None]) 
     rows = fill(tmp_path)
     damage(file_of(tmp_path))
     with pytest.raises(LedgerError, match="damaged") as caught, open_at(tmp_path) as ledger:
-        ledger.rows()
+        every_row(ledger)
     assert caught.value.hint == "planlock ledger rebuild"
     assert refill(tmp_path) == rows
     assert file_of(tmp_path).with_name("ledger.sqlite.broken-1").exists()
@@ -247,7 +256,7 @@ def test_F02_a_full_disk_leaves_the_rows(tmp_path: Path) -> None:
     rows = fill(tmp_path)
     assert "the disk refused" in outcome("put_too_much", tmp_path)
     with open_at(tmp_path) as ledger:
-        assert ledger.rows() == rows
+        assert every_row(ledger) == rows
 
 
 def test_F01_killed_while_opening(tmp_path: Path) -> None:

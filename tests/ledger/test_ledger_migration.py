@@ -7,7 +7,15 @@ from contextlib import closing
 from pathlib import Path
 
 from alembic import command
-from ledger_samples import FULL_RUN, PROJECT, approved, file_of, open_at, projected
+from ledger_samples import (
+    FULL_RUN,
+    PROJECT,
+    approved,
+    every_row,
+    file_of,
+    open_at,
+    projected,
+)
 from sqlalchemy import create_engine
 
 from runner.ledger.migrations.upgrade import config
@@ -43,7 +51,7 @@ def test_P5_an_older_ledger_is_filled_again_from_git(tmp_path: Path) -> None:
     tips = {RUN.ref: RUN.commit}
     with open_at(tmp_path) as ledger:
         assert ledger.projected() == {}
-        assert len(ledger.rows()["agent_runs"]) == 1
+        assert len(every_row(ledger)["agent_runs"]) == 1
         done = verb.catch_up(tips, [approved()], ledger, read=lambda _: RUN)
         assert done.refs == (RUN.ref,)
         assert verb.check([RUN], [approved()], ledger).equal

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 
 import pytest
 from ledger_samples import (
@@ -13,12 +14,13 @@ from ledger_samples import (
     approved,
     call,
     cut,
+    output,
     projected,
     record,
 )
 
 from runner.core.cost import Total
-from runner.core.run import statuses
+from runner.core.run import RecordedFork, statuses
 from runner.ledger.projection import Row, Rows, approval_row, known_usd, row_id, run_rows
 from runner.ledger.tables import METADATA, OPERATIONAL, REBUILDABLE
 
@@ -175,7 +177,7 @@ def test_misnamed_records_keep_their_rows_apart() -> None:
     twice = type(run)(
         header=run.header, header_digest=DIGEST, records=(run.records[0], run.records[0])
     )
-    rows = run_rows(repository=PROJECT, plan=doubled.plan, run=twice, workspace_path="work")
+    rows = run_rows(repository=PROJECT, plan=doubled.plan, run=twice)
     assert len({row["id"] for row in rows.calls}) == 2
 
 
@@ -210,3 +212,42 @@ def test_a_forged_approval_is_not_genuine(signer: str | None) -> None:
     )
     assert row["genuine"] is False
     assert approved()["genuine"] is True
+
+
+def test_steps_done_before_a_fork_are_done_in_its_rows() -> None:
+    """They have their output, but neither attempts nor costs of this run."""
+    origin = projected(FULL_RUN).run
+    fork = projected([], n=2)
+    header = fork.run.header.model_copy(
+        update={"fork": RecordedFork(run=1, step="test", commit="d" * 40)}
+    )
+    forked = replace(fork, run=replace(fork.run, header=header, origin=origin))
+    rows = forked.rows(PROJECT)
+    edit, original = step(rows, "edit"), step(rows_of(*FULL_RUN), "edit")
+    assert (edit["status"], edit["attempts"], edit["cost"]) == ("completed", 0, "0.00")
+    assert {name: edit[name] for name in ("output", "executed_at")} == {
+        name: original[name] for name in ("output", "executed_at")
+    }
+    assert step(rows, "test")["status"] == "pending"
+    assert (rows.calls, rows.run["total_cost"]) == ((), "0.00")
+
+
+def test_an_undo_is_no_attempt_and_a_rollback_takes_steps_back() -> None:
+    """The step's row tells what it did, and that it no longer counts; the run is over."""
+    rollback = {
+        "step": "edit",
+        "number": 2,
+        "commit": "d" * 40,
+        "steps": [{"id": "edit", "number": 2, "undo": "done"}],
+    }
+    rows = rows_of(
+        record("edit", output=output("edited")),
+        record("edit", kind="undo", output=output("taken back")),
+        record(None, "rolled_back", kind="rollback", rollback=rollback),
+    )
+    edit = step(rows, "edit")
+    assert (edit["status"], edit["attempts"], edit["output"]) == ("rolled_back", 1, "edited")
+    assert (rows.run["status"], rows.run["completed_at"]) == (
+        "rolled_back",
+        "2026-11-22T10:00:07Z",
+    )

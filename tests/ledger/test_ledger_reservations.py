@@ -13,7 +13,16 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from ledger_samples import FULL_RUN, PROJECT, call, file_of, open_at, projected, record
+from ledger_samples import (
+    FULL_RUN,
+    PROJECT,
+    call,
+    empty,
+    file_of,
+    open_at,
+    projected,
+    record,
+)
 from reservation_process import spender
 
 from runner.core.budget import Bound, Place, Sum
@@ -68,7 +77,7 @@ def want(usd: str | None) -> Want:
 
 def put(ledger: Ledger, *calls: dict[str, object]) -> None:
     run = projected([record("read", calls=list(calls))])
-    ledger.put(run.rows(PROJECT), ref=run.ref, commit=run.commit)
+    ledger.put(run.at(PROJECT))
 
 
 def test_P6_the_worst_case_is_set_aside_before_the_call(ledger: Ledger) -> None:
@@ -123,7 +132,7 @@ def test_only_the_same_day_and_project_count(ledger: Ledger) -> None:
 def test_recorded_calls_of_all_runs_count(ledger: Ledger) -> None:
     """The ledger's calls of the day and of the project are under the bounds of both."""
     run = projected([*FULL_RUN[:1]], name="another")
-    ledger.put(run.rows(PROJECT), ref=run.ref, commit=run.commit)
+    ledger.put(run.at(PROJECT))
     project = Bound(name="all", scope="project", usd=Decimal("0.50"))
     assert purse(ledger, project).left() == Decimal("0.50") - Decimal("0.100754")
     assert purse(ledger).left() == Decimal("0.899246")
@@ -181,7 +190,7 @@ def test_an_amount_that_somebody_wrote_is_not_trusted(ledger: Ledger, tmp_path: 
 def test_rebuilding_keeps_what_is_set_aside(ledger: Ledger) -> None:
     """Reservations do not come from git, so forgetting what does leaves them."""
     purse(ledger).reserve(want("0.60"))
-    ledger.forget()
+    empty(ledger)
     assert purse(ledger).left() == Decimal("0.40")
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sqlite3
-import stat
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +17,8 @@ from ledger_samples import (
     approved,
     call,
     cut,
+    empty,
+    every_row,
     file_of,
     open_at,
     output,
@@ -25,10 +26,9 @@ from ledger_samples import (
     record,
 )
 
-from runner.core.errors import LedgerError
 from runner.core.values import USD
 from runner.ledger.projection import ProjectedRun
-from runner.ledger.store import Ledger, sqlite_url
+from runner.ledger.store import Ledger
 from runner.ledger.tables import REBUILDABLE
 
 LOG = "BEGIN INSERT INTO written VALUES (NEW.step_id); END"
@@ -67,7 +67,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ledger, Ledg
 
 
 def put(ledger: Ledger, run: ProjectedRun) -> None:
-    ledger.put(run.rows(ledger.project), ref=run.ref, commit=run.commit)
+    ledger.put(run.at(ledger.project))
 
 
 def expected(*runs: ProjectedRun) -> dict[str, list[dict[str, Any]]]:
@@ -98,12 +98,70 @@ def test_P5_record_by_record_equals_all_at_once(
 ) -> None:
     """Rows put after each record, by either of two processes, are those of the whole run."""
     records = [*records, record(None)] if ended else records
-    two[0].forget()
+    empty(two[0])
     for length in range(len(records) + 1):
         run = projected(records[:length], steps=STEPS[: planned[length]])
         put(two[writers[length]], run)
-    assert two[0].rows() == expected(run)
+    assert every_row(two[0]) == expected(run)
     assert two[1].projected() == {run.ref: run.commit}
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    records=st.lists(events, max_size=6),
+    ended=st.booleans(),
+    writers=st.lists(st.integers(0, 1), min_size=8, max_size=8),
+)
+def test_P5_the_newest_rows_take_a_run_on(
+    two: tuple[Ledger, Ledger], records: list[Event], *, ended: bool, writers: list[int]
+) -> None:
+    """What one record changed, added to what stood before it, are the rows of the whole run."""
+    records = [*records, record(None)] if ended else records
+    empty(two[0])
+    before = projected([])
+    put(two[0], before)
+    for length, writer in zip(range(1, len(records) + 1), writers, strict=False):
+        run = projected(records[:length])
+        newest = run.newest(PROJECT)
+        assert newest
+        assert two[writer].add(newest, before=before.commit)
+        before = run
+    assert every_row(two[0]) == expected(before)
+    assert two[1].projected() == {before.ref: before.commit}
+
+
+@pytest.mark.parametrize("gone", ["DELETE FROM agent_runs", "DELETE FROM steps"])
+def test_newest_rows_alone_are_not_added_where_others_lack(tmp_path: Path, gone: str) -> None:
+    """Elsewhere than at the commit before, or without the rows to bring on, nothing is written."""
+    before, run = cut(projected(FULL_RUN), 4), cut(projected(FULL_RUN), 5)
+    newest = run.newest(PROJECT)
+    assert newest
+    with open_at(tmp_path) as ledger:
+        assert not ledger.add(newest, before=before.commit)
+        put(ledger, before)
+        assert not ledger.add(newest, before="d" * 40)
+        with closing(sqlite3.connect(file_of(tmp_path))) as other, other:
+            other.execute(gone)
+        rows = every_row(ledger)
+        assert not ledger.add(newest, before=before.commit)
+        assert (every_row(ledger), ledger.projected()) == (rows, {before.ref: before.commit})
+
+
+@pytest.mark.parametrize("kind", ["amendment", "rollback"])
+def test_a_record_that_may_change_any_row_has_no_newest_ones(kind: str) -> None:
+    """After an amended plan, a rollback or no record at all, the whole run is put."""
+    rollback = {"step": "read", "number": 1, "commit": "d" * 40, "steps": []}
+    told: dict[str, Any] = {"rollback": rollback} if kind == "rollback" else {}
+    assert projected([record(None, kind=kind, **told)]).newest(PROJECT) is None
+    assert projected([record("read")], steps=["edit"]).newest(PROJECT) is None
+    assert projected([]).newest(PROJECT) is None
+
+
+def test_only_what_git_cannot_bring_back_waits_for_the_disk(ledger: Ledger) -> None:
+    """Transactions that a rebuild repeats are not synced by themselves, all others are."""
+    for rebuildable, level in ((True, 1), (False, 2), (True, 1)):
+        with ledger.writing("trying", rebuildable=rebuildable) as connection:
+            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == level
 
 
 def test_putting_twice_changes_nothing(ledger: Ledger) -> None:
@@ -111,7 +169,7 @@ def test_putting_twice_changes_nothing(ledger: Ledger) -> None:
     run = projected(FULL_RUN)
     put(ledger, run)
     put(ledger, run)
-    assert ledger.rows() == expected(run)
+    assert every_row(ledger) == expected(run)
 
 
 def test_only_what_changed_is_written(tmp_path: Path) -> None:
@@ -137,7 +195,7 @@ def test_rows_that_someone_changed_are_put_right(tmp_path: Path) -> None:
         other.execute("DELETE FROM model_calls")
     with open_at(tmp_path) as ledger:
         put(ledger, run)
-        assert ledger.rows() == expected(run)
+        assert every_row(ledger) == expected(run)
 
 
 def test_runs_stand_side_by_side(ledger: Ledger) -> None:
@@ -145,7 +203,7 @@ def test_runs_stand_side_by_side(ledger: Ledger) -> None:
     runs = (projected(FULL_RUN), projected(FULL_RUN, n=2), projected(FULL_RUN, name="other"))
     for each in runs:
         put(ledger, each)
-    assert ledger.rows() == expected(*runs)
+    assert every_row(ledger) == expected(*runs)
     assert ledger.projected() == {each.ref: each.commit for each in runs}
 
 
@@ -154,11 +212,11 @@ def test_forgetting_leaves_nothing(ledger: Ledger) -> None:
     run = projected(FULL_RUN)
     put(ledger, run)
     ledger.put_approvals([approved()])
-    ledger.forget()
-    assert ledger.rows() == expected()
+    empty(ledger)
+    assert every_row(ledger) == expected()
     assert ledger.projected() == {}
     put(ledger, run)
-    assert ledger.rows() == expected(run)
+    assert every_row(ledger) == expected(run)
 
 
 def test_projects_share_a_database(tmp_path: Path) -> None:
@@ -167,24 +225,24 @@ def test_projects_share_a_database(tmp_path: Path) -> None:
     with open_at(tmp_path) as mine, open_at(tmp_path, project=OTHER) as theirs:
         put(mine, run)
         put(theirs, cut(run, 2))
-        mine.forget()
+        empty(mine)
         assert theirs.projected() == {run.ref: cut(run, 2).commit}
-        assert len(theirs.rows()["agent_runs"]) == 1
-        assert mine.rows() == expected()
+        assert len(every_row(theirs)["agent_runs"]) == 1
+        assert every_row(mine) == expected()
 
 
 def test_rows_of_another_project_are_a_bug(ledger: Ledger) -> None:
     """A ledger takes only the rows of the project that it was opened for."""
     run = projected(FULL_RUN)
     with pytest.raises(ValueError, match="rows of project"):
-        ledger.put(run.rows(OTHER), ref=run.ref, commit=run.commit)
+        ledger.put(run.at(OTHER))
 
 
 def test_approvals_are_added_and_brought_up_to_date(ledger: Ledger) -> None:
     """An approval found twice is one row, and a row follows what its signature is found to be."""
     ledger.put_approvals([approved(0, signer=None), approved(1), approved(1)])
     ledger.put_approvals([approved(0)])
-    found = {row["record_id"][-1]: row["genuine"] for row in ledger.rows()["approvals"]}
+    found = {row["record_id"][-1]: row["genuine"] for row in every_row(ledger)["approvals"]}
     assert found == {"0": True, "1": True}
 
 
@@ -195,53 +253,3 @@ def test_a_run_can_be_asked_for(ledger: Ledger) -> None:
     assert ledger.has_run("add-factorial", 1)
     assert not ledger.has_run("add-factorial", 2)
     assert not ledger.has_run("other")
-
-
-def test_the_database_is_for_its_owner_only(tmp_path: Path) -> None:
-    """The folder and the files of a new ledger are closed to other users."""
-    with open_at(tmp_path) as ledger:
-        put(ledger, projected(FULL_RUN))
-        made = [file_of(tmp_path).parent, *file_of(tmp_path).parent.iterdir()]
-        assert len(made) > 2
-        assert {stat.S_IMODE(path.stat().st_mode) & 0o077 for path in made} == {0}
-
-
-def test_the_database_is_durable(tmp_path: Path) -> None:
-    """SQLite keeps a write-ahead log."""
-    with open_at(tmp_path) as ledger:
-        put(ledger, projected(FULL_RUN))
-        with closing(sqlite3.connect(file_of(tmp_path))) as other:
-            assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-
-
-@pytest.mark.parametrize("name", ["a b", "100%", "what?", "a#b", "ä", "%20"])
-def test_paths_survive_being_a_url(tmp_path: Path, name: str) -> None:
-    """A file's URL names that file whatever characters its folders have."""
-    with open_at(tmp_path / name):
-        assert file_of(tmp_path / name).is_file()
-
-
-@pytest.mark.parametrize(
-    "url", ["sqlite://", "sqlite:///:memory:", "sqlite:///a.db?mode=ro", "nonsense", "foo://x/y"]
-)
-def test_a_url_that_keeps_nothing_is_refused(url: str) -> None:
-    """Databases in memory, options and URLs that cannot be read are refused with a hint."""
-    with pytest.raises(LedgerError, match="opening the ledger") as caught:
-        Ledger(url, project=PROJECT)
-    assert caught.value.hint
-
-
-def test_a_missing_driver_is_named() -> None:
-    """Without its driver a server cannot be used; the message hides the password."""
-    url = "mssql+pymssql://ada:secret@localhost/planlock"
-    with pytest.raises(LedgerError, match=r"pymssql") as caught:
-        Ledger(url, project=PROJECT)
-    assert caught.value.hint == "pip install pymssql"
-    assert "secret" not in caught.value.message
-
-
-def test_a_url_round_trips(tmp_path: Path) -> None:
-    """The ledger names its place as the path of its file."""
-    with open_at(tmp_path) as ledger:
-        assert ledger.place == str(file_of(tmp_path))
-        assert sqlite_url(file_of(tmp_path)).startswith("sqlite:///")

@@ -14,6 +14,7 @@ from ledger_samples import (
     approved,
     call,
     cut,
+    every_row,
     file_of,
     open_at,
     projected,
@@ -52,9 +53,9 @@ def keys(ledger: Ledger, by: Grouping | None, plan: str | None = None) -> dict[s
 
 def test_P5_dropped_and_rebuilt_is_equal(ledger: Ledger) -> None:
     """A rebuilt ledger has the same rows, and says how many."""
-    before = ledger.rows()
+    before = every_row(ledger)
     report = verb.rebuild(RUNS, [approved()], ledger)
-    assert ledger.rows() == before
+    assert every_row(ledger) == before
     assert report == RebuildReport(runs=3, steps=12, model_calls=7, approvals=1)
 
 
@@ -63,6 +64,37 @@ def test_a_rebuild_removes_what_git_does_not_tell(ledger: Ledger) -> None:
     report = verb.rebuild([RUN], [], ledger)
     assert (report.runs, report.approvals) == (1, 0)
     assert ledger.projected() == {RUN.ref: RUN.commit}
+
+
+def test_a_rebuild_that_ends_half_way_takes_nothing_away(ledger: Ledger) -> None:
+    """What could not be read again stands as it was, so no budget forgets what was spent."""
+    before = every_row(ledger)
+
+    def runs() -> Iterator[ProjectedRun]:
+        yield RUN
+        raise LedgerError("reading a run")
+
+    with pytest.raises(LedgerError, match="reading a run"):
+        verb.rebuild(runs(), [], ledger)
+    assert every_row(ledger) == before
+
+
+def test_many_runs_are_rebuilt_a_few_at_a_time(ledger: Ledger) -> None:
+    """However the runs are cut into transactions, their rows are those of each."""
+    calls = [call("0.1") for _ in range(800)]
+    many = [projected([record("read", calls=calls)], n=n) for n in range(1, 8)]
+    seen: list[int] = []
+
+    def runs() -> Iterator[ProjectedRun]:
+        for each in many:
+            seen.append(ledger.counts()["model_calls"])
+            yield each
+
+    report = verb.rebuild(runs(), [], ledger)
+    assert (report.runs, report.model_calls) == (7, 5600)
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 2
+    assert verb.check(many, [], ledger).equal
 
 
 def test_an_equal_ledger_has_no_differences(ledger: Ledger) -> None:
@@ -116,10 +148,19 @@ def test_catching_up_reads_what_moved(ledger: Ledger) -> None:
     assert verb.check([RUN, longer, TENTH], [approved(), approved(1)], ledger).equal
 
 
+def test_a_ledger_that_is_ahead_of_git_is_taken_back(ledger: Ledger) -> None:
+    """Rows of records that git lost, as by a power cut, go with them."""
+    shorter = cut(RUN, 2)
+    tips = {each.ref: each.commit for each in (shorter, SECOND, TENTH)}
+    verb.catch_up(tips, [approved()], ledger, read=lambda _: shorter)
+    assert verb.check([shorter, SECOND, TENTH], [approved()], ledger).equal
+    assert ledger.projected()[RUN.ref] == shorter.commit
+
+
 def test_catching_up_keeps_what_is_not_here(ledger: Ledger) -> None:
     """A run that this clone does not know stays in a ledger that others share."""
     verb.catch_up({}, [], ledger, read=lambda _: cut(RUN, 0))
-    assert len(ledger.rows()["agent_runs"]) == 3
+    assert len(every_row(ledger)["agent_runs"]) == 3
 
 
 def test_costs_are_summed_by_run(ledger: Ledger) -> None:
@@ -164,7 +205,7 @@ def test_costs_by_model_and_day(ledger: Ledger) -> None:
 def test_costs_by_project(ledger: Ledger, tmp_path: Path) -> None:
     """By project, all projects of the database are summed; of one plan, this project's only."""
     with open_at(tmp_path, project=OTHER) as other:
-        other.put(SECOND.rows(OTHER), ref=SECOND.ref, commit=SECOND.commit)
+        other.put(SECOND.at(OTHER))
     assert keys(ledger, "project") == {PROJECT: Decimal("1.360754"), OTHER: Decimal("0.05")}
     assert keys(ledger, "project", "add-factorial") == {PROJECT: Decimal("1.360754")}
     assert cost.report(ledger).total.usd == Decimal("1.360754")

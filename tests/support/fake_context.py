@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner.core.canonical import sha256_text
-from runner.core.run import Change
+from runner.core.record import Change
 from runner.steps.contract import Context, Output, Prompt
 
 

@@ -130,7 +130,7 @@ def context(**changes: Any) -> approval.Context:
         execution=POLICY.execution,
         step="edit",
         digest=PLAN.digests[1],
-        later=tuple(step.id for step in PLAN.plan.steps[1:]),
+        places=PLAN.places,
         skipped=(),
         excluded={},
         now=NOW,

@@ -11,17 +11,11 @@ from runner.core import approval as approvals
 from runner.core import plan as plans
 from runner.core.approval import Approval
 from runner.core.plan import PlanFile
-from runner.core.run import (
-    RecordFile,
-    RunFile,
-    build_header,
-    build_record,
-    digest_bytes,
-    record_name,
-    run_branch,
-)
+from runner.core.record import RecordFile, build_record
+from runner.core.run import RunFile, build_header, digest_bytes, record_name, run_branch
 from runner.ledger.projection import ProjectedRun, Row, approval_row
 from runner.ledger.store import Ledger, sqlite_url
+from runner.ledger.tables import REBUILDABLE
 
 PROJECT: Final = "0f8e6c1e-7d0b-4f5e-9a53-0f3c2b7a9d11"
 OTHER: Final = "5b0cf7a4-1f7e-4a38-8f0e-4f1d1f5e2c77"
@@ -179,3 +173,17 @@ FULL_RUN: Final = (
     record("sum-up", ended_at="2026-11-23T00:00:01Z", calls=[call("1.00")]),
     record(None, ended_at="2026-11-23T00:00:02Z"),
 )
+
+
+def every_row(ledger: Ledger) -> dict[str, list[dict[str, Any]]]:
+    """All rows of the rebuildable tables, by table, in the order of their ids."""
+    found: dict[str, list[dict[str, Any]]] = {table.name: [] for table in REBUILDABLE}
+    found["approvals"] = ledger.approval_rows()
+    for run_id in ledger.contents().runs:
+        for table, rows in ledger.run_rows(run_id).items():
+            found[table] += rows
+    return {table: sorted(rows, key=lambda row: str(row["id"])) for table, rows in found.items()}
+
+
+def empty(ledger: Ledger) -> None:
+    ledger.drop(ledger.contents())

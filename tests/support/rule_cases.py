@@ -7,7 +7,8 @@ from typing import Any
 from gate_cases import make_policy
 from hypothesis import strategies as st
 
-from runner.core.plan import BUILT_IN, Step
+from runner.core.plan import Step
+from runner.core.plan_checks import BUILT_IN
 from runner.core.policy import Policy
 from runner.core.risks import LABELS
 

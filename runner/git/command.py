@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
-from runner.core.errors import FileAccessError, GitError, ToolNotFound
+from runner.core.errors import FileAccessError, GitError, PlanlockError, ToolNotFound
 
 LOCAL_SECONDS = 600.0
+CHUNK = 1 << 16
 Done = subprocess.CompletedProcess[bytes]
 NETWORK = ("fetch", "ls-remote", "push")
 
@@ -91,9 +94,38 @@ def run(
     """Run git and give its stdout; raises GitError with command, code and stderr."""
     done = attempt(args, git_dir=git_dir, stdin=stdin, cwd=cwd, env=env)
     if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip()
-        raise GitError(f"git {' '.join(args[:3])}: exit {done.returncode}: {said}")
+        raise _failed(args, done.returncode, done.stderr)
     return done.stdout
+
+
+def _failed(args: Sequence[str], code: int, stderr: bytes) -> GitError:
+    said = stderr.decode(errors="replace").strip()
+    return GitError(f"git {' '.join(args[:3])}: exit {code}: {said}")
+
+
+def words(
+    args: Sequence[str], *, git_dir: Path, separator: str, stdin: Iterable[str] = ()
+) -> Iterator[str]:
+    """Run git and give its stdout word by word, never whole; raises as `run`, some at its end."""
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
+        given.writelines(each.encode() for each in stdin)
+        given.seek(0)
+        process = _start(arguments(git_dir, args), given, said)
+        with process:
+            yield from _split(process.stdout, separator) if process.stdout else ()
+        if process.returncode != 0:
+            said.seek(0)
+            raise _failed(args, process.returncode, said.read())
+
+
+def _split(stream: IO[bytes], separator: str) -> Iterator[str]:
+    rest = b""
+    while chunk := stream.read(CHUNK):
+        whole, found, rest = (rest + chunk).rpartition(separator.encode())
+        if found:
+            yield from whole.decode("utf-8", "surrogateescape").split(separator)
+    if rest:
+        yield rest.decode("utf-8", "surrogateescape")
 
 
 def attempt(
@@ -121,9 +153,22 @@ def attempt(
     except subprocess.TimeoutExpired as error:
         message = f"git {' '.join(args[:3])}: no end after {LOCAL_SECONDS:.0f} seconds"
         raise GitError(message) from error
-    except FileNotFoundError as error:
-        if cwd is not None and not cwd.is_dir():
-            raise FileAccessError(f"starting git in {cwd}: no such folder") from error
-        raise ToolNotFound("starting git: not installed", hint="apt-get install git") from error
     except OSError as error:
-        raise GitError(f"starting git: {error.strerror}") from error
+        raise _not_started(error, cwd) from error
+
+
+def _start(argv: Sequence[str], stdin: IO[bytes], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            argv, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, env=environment()
+        )
+    except OSError as error:
+        raise _not_started(error) from error
+
+
+def _not_started(error: OSError, cwd: Path | None = None) -> PlanlockError:
+    if not isinstance(error, FileNotFoundError):
+        return GitError(f"starting git: {error.strerror}")
+    if cwd is not None and not cwd.is_dir():
+        return FileAccessError(f"starting git in {cwd}: no such folder")
+    return ToolNotFound("starting git: not installed", hint="apt-get install git")

@@ -1,4 +1,4 @@
-"""The whole history in memory: who descends from whom, and what commits changed below a folder.
+"""History as git lists it: who descends from whom, and what commits changed below a folder.
 
 Read with plumbing only, since settings such as `log.diffMerges` or `diff.ignoreSubmodules` bend
 what `git log` shows.
@@ -6,8 +6,8 @@ what `git log` shows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from runner.core.errors import GitError
@@ -35,59 +35,27 @@ class Touch:
     change: Change
 
 
-@dataclass(frozen=True)
-class Graph:
-    """Commits with their parents, each after its parents."""
+def commits(git_dir: Path, tips: Iterable[str]) -> Iterator[tuple[str, Parents]]:
+    """Give all commits below the tips, each after its parents, with these.
 
-    parents: Mapping[str, Parents]
-    _above: dict[str, frozenset[str]] = field(default_factory=dict)
-
-    def __contains__(self, commit: str) -> bool:
-        return commit in self.parents
-
-    def extend(self, seen: set[str], tips: Iterable[str]) -> None:
-        """Add the tips and all that they descend from to a set that is closed in this sense."""
-        waiting = [tip for tip in tips if tip in self.parents]
-        while waiting:
-            commit = waiting.pop()
-            if commit not in seen:
-                seen.add(commit)
-                waiting.extend(self.parents.get(commit, ()))
-
-    def ancestors(self, tip: str) -> frozenset[str]:
-        """The commit itself and all that it descends from; empty where it is unknown."""
-        if tip not in self._above:
-            seen: set[str] = set()
-            self.extend(seen, [tip])
-            self._above[tip] = frozenset(seen)
-        return self._above[tip]
-
-    def first_parents(self, tip: str) -> Iterator[str]:
-        """The line of a branch, newest first."""
-        commit: str | None = tip
-        while commit is not None and commit in self.parents:
-            yield commit
-            commit = next(iter(self.parents[commit]), None)
-
-
-def load(git_dir: Path, tips: Sequence[str]) -> Graph:
-    """Read all commits below the tips; raises GitError where one is missing or broken."""
+    A tip with a `^` leaves out what is below it. Raises GitError where one is missing or broken.
+    """
     args = ["rev-list", "--topo-order", "--reverse", "--parents", "--stdin"]
-    stdin = "".join(f"{tip}\n" for tip in tips).encode()
-    lines = command.run(args, git_dir=git_dir, stdin=stdin).decode().splitlines()
-    words = (line.split(" ") for line in lines)
-    return Graph({first: tuple(rest) for first, *rest in words})
+    names = (f"{tip}\n" for tip in tips)
+    for line in command.words(args, git_dir=git_dir, separator="\n", stdin=names):
+        first, *rest = line.split(" ")
+        yield first, tuple(rest)
 
 
-def touches(git_dir: Path, commits: Iterable[str], *, folder: str) -> list[Touch]:
+def touches(git_dir: Path, commits: Iterable[str], *, folder: str) -> Iterator[Touch]:
     """What each commit changed below a folder, against every parent; raises GitError."""
     args = ["diff-tree", "--stdin", "-m", "--root", "-r", "-z", "--raw", "--no-renames"]
-    stdin = "".join(f"{commit}\n" for commit in commits).encode()
-    done = command.run([*args, "--no-abbrev", "--", folder], git_dir=git_dir, stdin=stdin)
-    return list(_parse(done.decode("utf-8", "surrogateescape").split("\0")))
+    args += ["--no-abbrev", "--", folder]
+    names = (f"{commit}\n" for commit in commits)
+    yield from _parse(command.words(args, git_dir=git_dir, separator="\0", stdin=names))
 
 
-def _parse(words: Sequence[str]) -> Iterator[Touch]:
+def _parse(words: Iterable[str]) -> Iterator[Touch]:
     commit, head = "", ""
     for word in words:
         if head:

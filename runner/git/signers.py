@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
 from runner.core.errors import InvalidDocument, Problem, Refused, UsageError
 from runner.git.certificates import Assurance, Certificate, Credential
@@ -77,10 +78,18 @@ class AllowedSigners:
 
     def as_of(self, at: datetime) -> Hashable:
         """What of a time the answers depend on: where it is equal, so are they."""
-        if any(entry.cert_authority for entry in self.entries):
+        if self._certify:
             # certificates, which are not known here, have times of their own
             return at.astimezone(UTC).replace(microsecond=0)
-        return tuple(entry.is_valid(at) for entry in self.entries)
+        return tuple(entry.is_valid(at) for entry in self._limited)
+
+    @cached_property
+    def _certify(self) -> bool:
+        return any(entry.cert_authority for entry in self.entries)
+
+    @cached_property
+    def _limited(self) -> tuple[Entry, ...]:
+        return tuple(entry for entry in self.entries if entry.window)
 
     def _lines(self, shown: Credential) -> list[Entry]:
         """The lines that could say whose it is; raise _Uncounted where there are none."""

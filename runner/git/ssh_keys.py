@@ -10,13 +10,16 @@ import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
 from runner.git.ssh_wire import Reader, decoded, packed, positive, text
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
 
 TOUCHED: Final = 0x01
 _RSA_BITS: Final = range(2048, 16384 + 1)
@@ -101,12 +104,17 @@ def _check_ed25519(fields: Fields) -> None:
 
 
 def _verify_ed25519(fields: Fields, made: _Signature) -> None:
+    if len(made.value) != 64:
+        raise ValueError(f"signature has {len(made.value)} bytes, not 64")
+    _ed25519_key(fields[0]).verify(made.value, made.data)
+
+
+@lru_cache(maxsize=64)
+def _ed25519_key(point: bytes) -> Ed25519PublicKey:
     # cryptography takes tens of milliseconds to import, and most commands verify nothing
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    if len(made.value) != 64:
-        raise ValueError(f"signature has {len(made.value)} bytes, not 64")
-    Ed25519PublicKey.from_public_bytes(fields[0]).verify(made.value, made.data)
+    return Ed25519PublicKey.from_public_bytes(point)
 
 
 def _check_ecdsa(curve: _Curve, fields: Fields) -> None:

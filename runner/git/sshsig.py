@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from runner.git import ssh_keys
@@ -130,11 +131,15 @@ def _parse_blob(blob: bytes) -> Signature:
     if hash_algorithm not in _HASHES:
         raise ValueError(f"hash algorithm {hash_algorithm!r} is not sha256 or sha512")
     return Signature(
-        credential=Credential.from_blob(key_blob),
+        credential=_credential(key_blob),
         namespace=text(namespace, "namespace"),
         hash_algorithm=hash_algorithm,
         blob=signature,
     )
+
+
+# A key, and what its authority signed, is what its bytes say; a runner's has signed every commit.
+_credential: Final = lru_cache(maxsize=256)(Credential.from_blob)
 
 
 def _signed_data(message: bytes, namespace: str, hash_algorithm: str) -> bytes:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Hashable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 
 from runner import schemas
 from runner.core import validation
 from runner.core.approval import NAMESPACE, Approval, Vote, sureness
 from runner.core.errors import GitError, InvalidDocument
 from runner.core.policy import SIGNERS_PATH
-from runner.core.run import digest_bytes, plan_folder
+from runner.core.run import digest_bytes
 from runner.git import sshsig
+from runner.git.objects_kept import Recent
 from runner.git.signers import AllowedSigners
 from runner.git.signers import parse as parse_signers
 from runner.git.sshsig import BadSignature, Signed
 from runner.project import Authority
 from runner.verbs import votes
-from runner.verbs.audit_past import RECORDED, Past
+from runner.verbs.audit_names import RECORDED
+from runner.verbs.audit_past import Past
+
+# Of so many plans the approvals are kept in memory, and of so many states what counted there.
+PLANS_KEPT, STATES_KEPT = 4, 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,82 +44,111 @@ class Ballot:
     version: Version
     record: Approval
     signatures: tuple[Version, ...]
+    _signed: dict[bytes, votes.Ballot] = field(default_factory=dict, compare=False)
 
     @property
     def digest(self) -> str:
         return digest_bytes(self.version.data)
 
+    def signed(self, armored: bytes) -> votes.Ballot:
+        """The record with one of its signatures, which is verified once."""
+        if armored not in self._signed:
+            self._signed[armored] = votes.verified(self.record, self.version.data, armored)
+        return self._signed[armored]
+
 
 class Ballots:
-    """All approval records of a repository."""
+    """All approval records of a repository; their contents are read plan by plan.
+
+    `places` has plan and path by digest, of the records that were read: after `check`, of all.
+    """
 
     def __init__(self, past: Past) -> None:
         self.past = past
-        self._commits: dict[str, frozenset[str]] = {}
-        self._files = self._read_files()
-        self.all = tuple(self._read_ballots())
-
-    def _read_files(self) -> dict[str, dict[str, Version]]:
-        commits: dict[tuple[str, str], set[str]] = {}
-        for touch in self.past.touches:
+        self._brought: dict[str, dict[str, dict[str, set[str]]]] = {}
+        for touch in past.touches:
             path, new = touch.change.path, touch.change.new
             match = RECORDED.match(path)
             if match and match["approval"] and new is not None:
-                commits.setdefault((path, new.oid), set()).add(touch.commit)
-        files: dict[str, dict[str, Version]] = {}
-        for (path, oid), where in sorted(commits.items()):
+                files = self._brought.setdefault(match["plan"], {})
+                files.setdefault(path, {}).setdefault(new.oid, set()).add(touch.commit)
+        self.places: dict[str, tuple[str, str]] = {}
+        self._ballots: Recent[str, tuple[Ballot, ...]] = Recent(PLANS_KEPT)
+        self._votes: Recent[Hashable, tuple[Vote, ...]] = Recent(STATES_KEPT)
+
+    @property
+    def plans(self) -> list[str]:
+        return sorted(self._brought)
+
+    def of(self, plan: str) -> tuple[Ballot, ...]:
+        """The records in a plan's folder that can be read."""
+        found = self._ballots.get(plan)
+        if found is None:
+            found = tuple(self._read(plan))
+            self._ballots.put(plan, found, 1)
+        return found
+
+    def _read(self, plan: str) -> Iterator[Ballot]:
+        files = {path: self._versions(plan, path) for path in sorted(self._brought.get(plan, {}))}
+        for path, versions in files.items():
+            for version in () if path.endswith(".sig") else versions:
+                with self.past.found.reading(path, "approval_unreadable"):
+                    record = validation.read_stored(
+                        version.data,
+                        validation.APPROVAL,
+                        file=path,
+                        schema=schemas.load("approval"),
+                    )
+                    self.places[digest_bytes(version.data)] = plan, path
+                    yield Ballot(
+                        plan=plan,
+                        path=path,
+                        version=version,
+                        record=record,
+                        signatures=files.get(f"{path}.sig", ()),
+                    )
+
+    def _versions(self, plan: str, path: str) -> tuple[Version, ...]:
+        found = []
+        for oid, commits in sorted(self._brought[plan][path].items()):
             with self.past.found.reading(path):
                 data = self.past.store.blob(oid)
-                version = Version(oid=oid, data=data, commits=frozenset(where))
-                files.setdefault(path, {})[oid] = version
-        return files
-
-    def _read_ballots(self) -> list[Ballot]:
-        found = []
-        for path, versions in self._files.items():
-            match = RECORDED.match(path)
-            for version in versions.values() if match and not path.endswith(".sig") else ():
-                with self.past.found.reading(path, "approval_unreadable"):
-                    _, record = validation.read_approval(
-                        version.data, file=path, schema=schemas.load("approval")
-                    )
-                    signatures = tuple(self._files.get(f"{path}.sig", {}).values())
-                    plan = match["plan"] if match else ""
-                    found.append(
-                        Ballot(
-                            plan=plan,
-                            path=path,
-                            version=version,
-                            record=record,
-                            signatures=signatures,
-                        )
-                    )
-        return found
+                found.append(Version(oid=oid, data=data, commits=frozenset(commits)))
+        return tuple(found)
 
     def brought_by(self, path: str, oid: str) -> frozenset[str]:
         """The commits that added a file among the approvals with this content."""
-        version = self._files.get(path, {}).get(oid)
-        return version.commits if version else frozenset()
+        match = RECORDED.match(path)
+        files = self._brought.get(match["plan"], {}) if match else {}
+        return frozenset(files.get(path, {}).get(oid, ()))
 
     def commits(self, plan: str) -> frozenset[str]:
         """The commits that added files among a plan's approvals."""
-        if plan not in self._commits:
-            paths = (path for path in self._files if path.startswith(f"{plan_folder(plan)}/"))
-            versions = (each for path in paths for each in self._files[path].values())
-            self._commits[plan] = frozenset().union(*(each.commits for each in versions))
-        return self._commits[plan]
+        files = self._brought.get(plan, {}).values()
+        return frozenset(oid for each in files for commits in each.values() for oid in commits)
 
-    @cached_property
-    def by_digest(self) -> Mapping[str, Ballot]:
-        return {each.digest: each for each in self.all}
+    def find(self, digest: str) -> Ballot | None:
+        plan, path = self.places.get(digest, ("", ""))
+        every = (each for each in self.of(plan) if each.path == path and each.digest == digest)
+        return next(every, None)
 
     def votes(
-        self, plan: str, seen: Container[str], authority: Authority, at: datetime
+        self, plan: str, seen: frozenset[str], authority: Authority, at: datetime
     ) -> tuple[Vote, ...]:
         """The plan's records that some commit in `seen` had brought, judged as of `at`."""
+        key = (plan, seen, authority.commit, authority.signers.as_of(at))
+        known = self._votes.get(key)
+        if known is None:
+            known = self._judged(plan, seen, authority, at)
+            self._votes.put(key, known, 1)
+        return known
+
+    def _judged(
+        self, plan: str, seen: Container[str], authority: Authority, at: datetime
+    ) -> tuple[Vote, ...]:
         found: dict[str, Vote] = {}
-        for ballot in self.all:
-            if ballot.plan == plan and _brought(ballot.version, seen):
+        for ballot in self.of(plan):
+            if _brought(ballot.version, seen):
                 vote = _judge(ballot, seen, authority, at)
                 known = found.get(vote.digest)
                 if known is None or sureness(vote) > sureness(known):
@@ -129,19 +162,17 @@ def _brought(version: Version, seen: Container[str]) -> bool:
 
 def _judge(ballot: Ballot, seen: Container[str], authority: Authority, at: datetime) -> Vote:
     armored = [each.data for each in ballot.signatures if _brought(each, seen)]
-    found = [
-        votes.judge(votes.verified(ballot.record, ballot.version.data, each), authority, at)
-        for each in armored or [b""]
-    ]
+    found = [votes.judge(ballot.signed(each), authority, at) for each in armored or [b""]]
     return max(found, key=sureness)
 
 
 def check(past: Past, ballots: Ballots) -> None:
     """Every record is signed by the person that it names, and lies where it belongs."""
     owners = _every_signers(past)
-    for ballot in ballots.all:
-        _check_place(past, ballot)
-        _check_signature(past, ballot, owners)
+    for plan in ballots.plans:
+        for ballot in ballots.of(plan):
+            _check_place(past, ballot)
+            _check_signature(past, ballot, owners)
 
 
 def _check_place(past: Past, ballot: Ballot) -> None:

@@ -47,7 +47,7 @@ class Authorities:
         past = self.past
         if commit in past.line_set:
             return True
-        if commit not in past.graph.ancestors(past.trusted.commit):
+        if not past.graph.descends(past.trusted.commit, commit):
             return False
         if self._pairs is None:
             self._pairs = {pair(past, each) for each in past.line}

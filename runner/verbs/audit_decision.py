@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from runner.core import gate, globs, risks
+from runner.core import gate, globs, undoing
 from runner.core.approval import CLOCK_SKEW, Vote
 from runner.core.errors import StepFailed
 from runner.core.gate import Answer, Decision, Provenance, Question
 from runner.core.plan import EditFileInput, RunCommandInput, Step, typed_input
-from runner.core.policy import Policy
-from runner.core.rules import Verdict, judge_change
-from runner.core.run import Change, Record, RecordedGate, RunFile, digest_bytes
+from runner.core.record import Change, Record, RecordedGate
+from runner.core.run import RunFile, digest_bytes
 from runner.core.values import parse_time, usd
 from runner.project import Authority
 from runner.steps import edit_file
-from runner.verbs import audit_drafts, evidence
+from runner.verbs import audit_drafts
 from runner.verbs.audit_authority import Authorities
+from runner.verbs.audit_of_plan import OfPlan, Reach, UsedBefore
 from runner.verbs.audit_past import Past
 from runner.verbs.audit_shape import Link, Walk
 from runner.verbs.evidence import PlanAt
@@ -26,50 +26,54 @@ from runner.verbs.evidence import PlanAt
 READS_ONLY = frozenset({"read_file", "analyze", "summarize"})
 
 
-def _judged(step: Step, change: Change, policy: Policy) -> Verdict:
-    """Judge a recorded change by the rules, as the runner did when it was made."""
-    every = risks.labels(step)
-    if step.step_type == "edit_file":
-        return judge_change(policy, change.path, by="edit_file", labels=every)
-    gone = change.after is None
-    own = risks.of_change(gone=gone, mode=change.mode) if step.step_type == "run_command" else None
-    return judge_change(policy, change.path, of_step=every, labels=own or frozenset())
+def _decide(record: Record, question: Question) -> Decision:
+    if record.kind == "undo":
+        return undoing.decide(question)
+    return gate.decide_draft(question) if record.drafted else gate.decide(question)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Judge:
-    """Goes along one run; `authority` and `plan_tip` are the last that a record relied on.
-
-    `seen` is closed under ancestry: the run's commits so far and all that they relied on.
-    """
+    """Goes along one run; `authority` and `plan_tip` are the last that a record relied on."""
 
     walk: Walk
     authorities: Authorities
-    others: Sequence[RunFile]
+    of_plan: OfPlan
+    used: UsedBefore
+    reach: Reach
     authority: str
     plan_tip: str
-    seen: set[str] = field(default_factory=set)
-    _origins: dict[tuple[object, ...], Provenance] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, walk: Walk, authorities: Authorities, of_plan: OfPlan) -> Judge:
+        header = walk.run.header
+        judge = cls(
+            walk=walk,
+            authorities=authorities,
+            of_plan=of_plan,
+            used=of_plan.books.before(header),
+            reach=of_plan.reach(header.base),
+            authority=header.authority,
+            plan_tip=header.plan_tip,
+        )
+        judge.reach.add(header.plan_tip, header.authority)
+        with walk.past.found.reading(f"{walk.name} run.yaml"):
+            authorities.at(header.authority, f"{walk.name} run.yaml")
+        return judge
 
     @property
     def past(self) -> Past:
         return self.walk.past
 
-    def judge(self) -> None:
-        """Check every step and skip of the run."""
-        header = self.walk.run.header
-        self.past.graph.extend(self.seen, [header.plan_tip, header.authority])
-        with self.past.found.reading(f"{self.walk.name} run.yaml"):
-            self.authorities.at(header.authority, f"{self.walk.name} run.yaml")
-        for position, link in enumerate(self.walk.links):
-            where = f"{self.walk.name} {link.file.name}"
-            with self.past.found.reading(where):
-                self.past.graph.extend(self.seen, [link.before.oid])
-                if link.record.about is not None:
-                    self._step(link, position)
+    def check_link(self, link: Link, before: RunFile) -> None:
+        """Check one record, where it is about a step, against the run as it was before it."""
+        with self.past.found.reading(f"{self.walk.name} {link.file.name}"):
+            self.reach.follow(link.before)
+            if link.record.about is not None:
+                self._step(link, before)
 
-    def _step(self, link: Link, position: int) -> None:
-        plan = self.past.plan_at(link.before.oid, self.walk.run.header.plan, on_branch=True)
+    def _step(self, link: Link, before: RunFile) -> None:
+        plan = self.walk.plan_before(link)
         about = link.record.about
         number = plan.file.index(about) if plan and about else None
         relied = self._relied_on(link)
@@ -79,9 +83,8 @@ class Judge:
         if authority is None:
             return
         self._check_forward(link, relied)
-        question = self._question(link, position, plan=plan, number=number, authority=authority)
-        decide = gate.decide_draft if link.record.drafted else gate.decide
-        decision = decide(question)
+        question = self._question(link, before, plan=plan, number=number, authority=authority)
+        decision = _decide(link.record, question)
         self._compare(link, relied, question, decision)
         self._check_effect(link, question, decision)
 
@@ -93,22 +96,22 @@ class Judge:
 
     def _check_forward(self, link: Link, relied: RecordedGate) -> None:
         graph = self.past.graph
-        if self.authority not in graph.ancestors(relied.authority):
+        if not graph.descends(relied.authority, self.authority):
             message = f"{relied.authority[:12]} was used after {self.authority[:12]}"
             self.walk.add("authority_backwards", link.file.name, message)
         self.authority = relied.authority
         if relied.plan_tip not in graph:
             self._plan_tip_gone(link, relied.plan_tip)
             return
-        if self.plan_tip not in graph.ancestors(relied.plan_tip):
+        if not graph.descends(relied.plan_tip, self.plan_tip):
             message = f"{relied.plan_tip[:12]} was used after {self.plan_tip[:12]}"
             self.walk.add("plan_backwards", link.file.name, message)
         self.plan_tip = relied.plan_tip
-        graph.extend(self.seen, [relied.plan_tip, relied.authority])
+        self.reach.add(relied.plan_tip, relied.authority)
 
     def _plan_tip_gone(self, link: Link, tip: str) -> None:
         """The plan branch was deleted after a merge, or rewritten: only the first is in order."""
-        self.seen.add(link.commit.oid)
+        self.reach.add_alone(link.commit.oid)
         if self.walk.run.header.plan in self.past.plan_tips:
             self.walk.add("plan_rewritten", link.file.name, f"plan commit {tip[:12]} is gone")
             return
@@ -118,60 +121,37 @@ class Judge:
         self.past.found.note(f"{self.walk.name} {link.file.name} {text}")
 
     def _question(
-        self, link: Link, position: int, *, plan: PlanAt, number: int, authority: Authority
+        self, link: Link, before: RunFile, *, plan: PlanAt, number: int, authority: Authority
     ) -> Question:
         header, now = self.walk.run.header, parse_time(link.record.started_at)
-        before = replace(
-            self.walk.run, records=tuple(each.file for each in self.walk.links[:position])
-        )
-        brought = self.walk.ballots.commits(header.plan) & self.seen
-        brought -= self.past.graph.ancestors(header.base)
         return Question(
             plan=plan.file,
             step=number,
             policy=authority.policy_file,
-            votes=self.walk.ballots.votes(header.plan, brought, authority, now),
+            votes=self.walk.ballots.votes(header.plan, self.reach.brought, authority, now),
             provenance=self._provenance(link, plan, authority, before),
-            so_far=evidence.so_far(before, self._others(link.record), header.run),
+            so_far=self.used.so_far(before, now),
             now=now,
         )
-
-    def _others(self, record: Record) -> list[RunFile]:
-        """Other runs as they stood when the step started."""
-        header, moment = self.walk.run.header, parse_time(record.started_at)
-        mine = (parse_time(header.started_at), header.run)
-        return [
-            replace(
-                each,
-                records=tuple(
-                    file for file in each.records if parse_time(file.record.ended_at) <= moment
-                ),
-            )
-            for each in self.others
-            if (parse_time(each.header.started_at), each.header.run) < mine
-        ]
 
     def _provenance(
         self, link: Link, plan: PlanAt, authority: Authority, before: RunFile
     ) -> Provenance:
         """As git tells it of the plan's branch then; keys count as of the step."""
         now = parse_time(link.record.started_at)
-        valid = authority.signers.as_of(now)
         on_branch = self.plan_tip != authority.commit
-        there = self.past.plan_at(self.plan_tip, plan.id, on_branch=on_branch)
+        there = self.of_plan.plan_at(self.plan_tip, on_branch=on_branch)
         gone = link.record.gate is not None and link.record.gate.plan_tip not in self.past.graph
         if not gone and (there is None or not audit_drafts.explains(there, plan, before)):
             message = f"the plan in {self.plan_tip[:12]} is not the one that ran"
             self.walk.add("digest_differs", link.file.name, message)
-        key = (self.plan_tip, authority.commit, valid)
-        if key not in self._origins:
-            at = there or plan
-            self._origins[key] = evidence.provenance_of(self.past.project, at, authority, now)
-        return self._origins[key]
+        return self.of_plan.provenance(there or plan, authority, now)
 
     def _compare(
         self, link: Link, relied: RecordedGate, question: Question, decision: Decision
     ) -> None:
+        if link.record.kind == "skip" and link.record.asked_by:
+            return  # nobody's approval lets a step be left out; the later ones must name it
         wanted = Answer.REJECTED if link.record.kind == "skip" else Answer.ALLOWED
         where = link.file.name
         for reason in decision.reasons if decision.answer is not wanted else ():
@@ -202,7 +182,7 @@ class Judge:
 
     def _uncounted(self, link: Link, digest: str, question: Question, decision: Decision) -> None:
         """Say what is wrong with an approval that a record relied on; a refusal says its own."""
-        ballot = self.walk.ballots.by_digest.get(digest)
+        ballot = self.walk.ballots.find(digest)
         if ballot is None:
             message = f"approval {digest[7:19]} is nowhere in this repository"
             self.walk.add("not_allowed", link.file.name, message)
@@ -239,12 +219,13 @@ class Judge:
                 message = f"{change.path}: {trouble}"
                 self.walk.add("unapproved_change", link.file.name, message)
         given = typed_input(step)
-        done = record.status == "completed" and record.drafted is None
+        done = record.status == "completed" and record.kind == "step"
         if isinstance(given, EditFileInput) and done:
             self._check_edit(link, given)
 
-    @staticmethod
-    def _unapproved(step: Step, change: Change, question: Question, decision: Decision) -> str:
+    def _unapproved(
+        self, step: Step, change: Change, question: Question, decision: Decision
+    ) -> str:
         given = typed_input(step)
         if step.step_type in READS_ONLY:
             return f"a {step.step_type} step changes nothing"
@@ -254,15 +235,13 @@ class Judge:
             globs.matches(glob, change.path) for glob in given.writes
         ):
             return "`writes` does not list it"
-        verdict = _judged(step, change, question.policy.policy)
+        verdict = self.of_plan.verdict(question, change)
         lacking = gate.unmet(question, verdict.requirements, decision.approvals)
         return "; ".join([*verdict.denied, *lacking]) if decision.allowed else ""
 
     def _check_edit(self, link: Link, given: EditFileInput) -> None:
         """Apply the approved edit again: the file must be what it gives."""
-        store = self.past.store
-        before = store.file(link.before.tree, given.path)
-        after = store.file(link.commit.tree, given.path)
+        before, after = self.walk.contents(link, given.path)
         try:
             wanted = edit_file.apply(given, before)
         except StepFailed as error:

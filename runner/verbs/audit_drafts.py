@@ -6,17 +6,17 @@ from runner.core.amendment import carried, strayed, with_inputs
 from runner.core.canonical import canonical_json
 from runner.core.errors import StepFailed
 from runner.core.plan import EditFileInput, Step, step_digests, typed_input
-from runner.core.run import DONE, RecordedDraft, RunFile
+from runner.core.record import RecordedDraft
+from runner.core.run import RunFile
 from runner.steps import edit_file
 from runner.verbs.audit_shape import Link, Walk
 from runner.verbs.evidence import PlanAt
 
 
-def check(walk: Walk, link: Link, run: RunFile) -> None:
-    """Hold the record of a draft against the plan before and after it; `run` is what was before."""
-    draft, plan = link.record.draft, walk.run.header.plan
-    before = walk.past.plan_at(link.before.oid, plan, on_branch=True)
-    after = walk.past.plan_at(link.commit.oid, plan, on_branch=True)
+def check(walk: Walk, link: Link, turn: str | None) -> None:
+    """Hold the record of a draft against the plan before and after it; `turn` is the next step."""
+    draft = link.record.draft
+    before, after = walk.plan_before(link), walk.plan_after(link)
     if draft is None or before is None or after is None:
         return  # told of the plan that is missing
     number = before.file.index(draft.step)
@@ -24,18 +24,12 @@ def check(walk: Walk, link: Link, run: RunFile) -> None:
         message = f"step {draft.step} is not the one that the plan has at that point"
         walk.add("digest_differs", link.file.name, message)
         return
-    _check_turn(walk, link, before, run)
+    if link.record.about != turn:
+        message = f"step {link.record.about} was drafted while {turn or 'nothing'} was next"
+        walk.add("order", link.file.name, message)
     trouble = _trouble(walk, link, draft, before, after)
     if trouble:
         walk.add("draft_differs", link.file.name, f"{draft.step}: {trouble}")
-
-
-def _check_turn(walk: Walk, link: Link, plan: PlanAt, run: RunFile) -> None:
-    latest = {step.id: run.latest(step.id) for step in plan.file.plan.steps}
-    todo = [name for name, last in latest.items() if last is None or last.status not in DONE]
-    if link.record.about not in todo[:1]:
-        message = f"step {link.record.about} was drafted while {todo[:1]} was next"
-        walk.add("order", link.file.name, message)
 
 
 def _trouble(walk: Walk, link: Link, draft: RecordedDraft, before: PlanAt, after: PlanAt) -> str:
@@ -60,7 +54,7 @@ def _misfit(walk: Walk, link: Link, step: Step) -> str:
     given = typed_input(step)
     if not isinstance(given, EditFileInput):
         return "it is no edit"
-    found = walk.past.store.file(link.before.tree, given.path)
+    found, _ = walk.contents(link, given.path)
     if given.replaces != edit_file.pin(found):
         return f"it was written against another {given.path}"
     try:

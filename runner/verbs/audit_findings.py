@@ -25,6 +25,7 @@ CODES = {
     "digest_differs": "A recorded digest is not that of the plan at that point.",
     "draft_differs": "A draft changed the plan otherwise than by the text of the step it names.",
     "foreign_commit": "A run's branch has a commit that the runner does not make.",
+    "fork_differs": "A run that left another does not start with what that one had done by then.",
     "header_differs": "A run's header is not about this run, plan or repository.",
     "not_allowed": "The gate, asked again, would not have decided as recorded.",
     "order": "Steps, attempts or times are not in order.",
@@ -35,6 +36,7 @@ CODES = {
     "plan_unsigned": "A plan that has run has commits that nobody of the policy signed.",
     "record_changed": "A record, header or call of a run has more than one version.",
     "record_deleted": "A record, header or call of a run was deleted, or never published.",
+    "rollback_differs": "A rollback or undo is not of what the run did, or restored other files.",
     "run_missing": "A run that must have been is not on any branch or tag.",
     "run_rewritten": "A run no longer has a commit that this repository saw on its branch.",
     "tag_mismatch": "Branch and tag of a run have parted, or the branch fell behind.",
@@ -71,6 +73,10 @@ class Findings:
 
     def note(self, text: str) -> None:
         self._notes[text] = None
+
+    def add_all(self, other: Findings) -> None:
+        self._findings |= other._findings
+        self._notes |= other._notes
 
     @contextmanager
     def reading(self, where: str, code: str = "unreadable") -> Iterator[None]:

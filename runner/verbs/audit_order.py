@@ -3,34 +3,64 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 from typing import Any
 
 from runner.core import documents
 from runner.core.cost import LOST, Call
-from runner.core.run import (
-    DONE,
-    Record,
-    RunFile,
-    chain_problems,
-    check_transition,
-)
+from runner.core.plan import PlanFile
+from runner.core.record import Record
+from runner.core.run import RunFile, chain_problems
+from runner.core.run_index import ENDS
+from runner.core.run_states import DONE, check_transition
 from runner.core.values import parse_time
-from runner.verbs import audit_drafts, recording
+from runner.verbs import audit_drafts, audit_rollback, recording
 from runner.verbs.audit_shape import Link, Walk
 from runner.verbs.evidence import PlanAt
 
+CHANGING = frozenset({("step", "completed"), ("rollback", "rolled_back")})
+
 
 def check(walk: Walk) -> None:
+    """Check the run as a whole; each commit is checked by `check_link`."""
     for problem in chain_problems(walk.run):
         walk.add("chain_broken", "", problem)
     _check_header(walk)
     _check_times(walk)
-    records: list[Record] = []
-    for link in walk.links:
-        with walk.past.found.reading(f"{walk.name} {link.file.name}"):
-            _check_place(walk, link, records)
-            _check_calls(walk, link)
-        records.append(link.record)
+
+
+def check_link(walk: Walk, link: Link, before: RunFile, turns: Turns) -> None:
+    """Check one record against the run as it was before it."""
+    with walk.past.found.reading(f"{walk.name} {link.file.name}"):
+        _check_place(walk, link, before, turns)
+        _check_calls(walk, link)
+
+
+@dataclass
+class Turns:
+    """Whose turn it is: the first step that is not done, looked for from where it was last."""
+
+    _digests: tuple[str, ...] = ()
+    _place: int = 0
+
+    def next(self, run: RunFile, plan: PlanFile) -> str | None:
+        """The step's id; None where all are done."""
+        if plan.digests != self._digests:
+            self._digests, self._place = plan.digests, 0
+        steps = plan.plan.steps
+        while self._place < len(steps) and self._is_done(run, steps[self._place].id):
+            self._place += 1
+        return steps[self._place].id if self._place < len(steps) else None
+
+    def note(self, record: Record) -> None:
+        """Begin anew after a record by which a step may no longer be done."""
+        if record.kind not in {"step", "skip"} or record.status not in DONE:
+            self._place = 0
+
+    @staticmethod
+    def _is_done(run: RunFile, step: str) -> bool:
+        last = run.latest(step)
+        return last is not None and last.status in DONE
 
 
 def _check_header(walk: Walk) -> None:
@@ -59,32 +89,30 @@ def _check_times(walk: Walk) -> None:
             walk.add("order", "", f"{late} is recorded after {early}")
 
 
-def _check_place(walk: Walk, link: Link, before: list[Record]) -> None:
-    plan = walk.past.plan_at(link.before.oid, walk.run.header.plan, on_branch=True)
+def _check_place(walk: Walk, link: Link, before: RunFile, turns: Turns) -> None:
+    plan = walk.plan_before(link)
     where, record = link.file.name, link.record
-    if any(each.kind == "end" for each in before):
-        walk.add("order", where, "it comes after the closing record")
-    if record.changes and (record.kind, record.status) != ("step", "completed"):
+    audit_rollback.check_turn(walk, link, before)
+    if record.changes and (record.kind, record.status) not in CHANGING:
         message = f"only a completed step changes anything; this is a {record.status} {record.kind}"
         walk.add("unapproved_change", where, message)
     if plan is None:
         walk.add("digest_differs", where, "the branch holds no plan there")
+    elif record.kind == "undo":
+        _check_digest(walk, link, plan)
+        audit_rollback.check_undo(walk, link, plan.file, before)
     elif record.step is not None:
         _check_digest(walk, link, plan)
-        _check_turn(walk, link, plan)
+        _check_turn(walk, link, before, turns.next(before, plan.file))
     elif record.kind == "amendment":
         _check_amendment(walk, link, before)
         if record.drafted is not None:
-            audit_drafts.check(walk, link, _so_far(walk, link))
-    elif record.kind == "end":
-        _check_end(walk, link, plan)
+            audit_drafts.check(walk, link, turns.next(before, plan.file))
+    elif record.kind in ENDS:
+        _check_end(walk, link, plan, before)
+        audit_rollback.check(walk, link, plan.file, before)
     else:
         walk.add("digest_differs", where, f"a record of kind {record.kind} names no step")
-
-
-def _so_far(walk: Walk, link: Link) -> RunFile:
-    files = tuple(each.file for each in walk.links[: walk.links.index(link)])
-    return RunFile(header=walk.run.header, header_digest=walk.run.header_digest, records=files)
 
 
 def _check_digest(walk: Walk, link: Link, plan: PlanAt) -> None:
@@ -99,17 +127,15 @@ def _check_digest(walk: Walk, link: Link, plan: PlanAt) -> None:
         walk.add("digest_differs", link.file.name, message)
 
 
-def _check_turn(walk: Walk, link: Link, plan: PlanAt) -> None:
+def _check_turn(walk: Walk, link: Link, run: RunFile, turn: str | None) -> None:
     """Only the first step that is not done may come, as its next attempt."""
-    record, run = link.record, _so_far(walk, link)
+    record = link.record
     if record.step is None:
         return
-    latest = {step.id: run.latest(step.id) for step in plan.file.plan.steps}
-    todo = [name for name, last in latest.items() if last is None or last.status not in DONE]
-    if not todo or todo[0] != record.step.id:
-        message = f"step {record.step.id} came while {todo[0] if todo else 'nothing'} was next"
+    if turn != record.step.id:
+        message = f"step {record.step.id} came while {turn or 'nothing'} was next"
         walk.add("order", link.file.name, message)
-    last = latest.get(record.step.id)
+    last = run.latest(record.step.id)
     tried = last.attempt if last else 0
     wanted = max(tried, 1) if record.kind == "skip" else tried + 1
     if record.attempt != wanted:
@@ -130,9 +156,9 @@ def _check_transition(walk: Walk, link: Link, before: str) -> None:
         walk.add("order", link.file.name, f"a step cannot go from {before} to {record.status}")
 
 
-def _check_amendment(walk: Walk, link: Link, before: list[Record]) -> None:
+def _check_amendment(walk: Walk, link: Link, before: RunFile) -> None:
     """A newer plan may be adopted only if every recorded step is still the same."""
-    after = walk.past.plan_at(link.commit.oid, walk.run.header.plan, on_branch=True)
+    after = walk.plan_after(link)
     digests = (
         dict(zip((step.id for step in after.file.plan.steps), after.file.digests, strict=True))
         if after
@@ -142,14 +168,13 @@ def _check_amendment(walk: Walk, link: Link, before: list[Record]) -> None:
     told = after.file.digest if after and failed else link.record.plan_digest
     if after is None or told != after.file.digest:
         walk.add("digest_differs", link.file.name, "its plan digest is not that of the plan")
-    for each in before:
-        if each.step is not None and digests.get(each.step.id) != each.step.digest:
-            message = f"the adopted plan changes step {each.step.id}, which was recorded already"
+    for step in (file.record.step for file in before.records):
+        if step is not None and digests.get(step.id) != step.digest:
+            message = f"the adopted plan changes step {step.id}, which was recorded already"
             walk.add("digest_differs", link.file.name, message)
 
 
-def _check_end(walk: Walk, link: Link, plan: PlanAt) -> None:
-    run = _so_far(walk, link)
+def _check_end(walk: Walk, link: Link, plan: PlanAt, run: RunFile) -> None:
     latest = [run.latest(step.id) for step in plan.file.plan.steps]
     if link.record.status == "completed" and not all(
         each is not None and each.status in DONE for each in latest
@@ -169,7 +194,7 @@ def _check_calls(walk: Walk, link: Link) -> None:
         if call.status == LOST:
             continue  # its runner ended before it could keep what was said
         path = f"{walk.folder}/{call.file}"
-        data = walk.past.store.file(link.commit.tree, path)
+        _, data = walk.contents(link, path)
         if data is None:
             walk.add("call_missing", link.file.name, f"there is no {path}")
             continue

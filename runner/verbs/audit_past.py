@@ -1,81 +1,90 @@
-"""Everything that an audit looks at, read once: refs, the graph of commits, changes of `plans/`."""
+"""What an audit looks at: refs, the graph of commits, changes of `plans/`, plans and records."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from array import array
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from runner.core.errors import GitError
-from runner.core.policy import PLANS_FOLDER
-from runner.core.run import RUN_FILE, RecordFile
-from runner.git import graph, refs
-from runner.git.graph import Change, Graph, Touch
-from runner.git.objects import FOLDER, Commit, ObjectStore
+from runner.core.record import RecordFile
+from runner.core.run import RUN_FILE, digest_bytes
+from runner.git import graph, refs, tree_changes
+from runner.git.ancestry import Ancestry
+from runner.git.graph import Change, Touch
+from runner.git.objects import Commit, Entry
+from runner.git.objects_ahead import AheadStore
+from runner.git.objects_kept import Recent
+from runner.git.tree_changes import Pair
 from runner.project import Authority, Project
 from runner.verbs import evidence, runs
 from runner.verbs.audit_findings import Findings
+from runner.verbs.audit_names import LEASE_REF, NO_RUN, PLAN_REF, RECORDED, SEEN_REF, RunName
 from runner.verbs.evidence import PlanAt
-from runner.verbs.runs import NUMBER
 
-PLAN_REF = re.compile(
-    r"^refs/(?:heads|remotes/[^/]+|planlock/home/heads)/plan/(?P<plan>[a-z0-9-]+)$"
-)
-SEEN_REF = re.compile(
-    rf"^refs/planlock/seen/(?:plan|run)/(?P<plan>[a-z0-9-]+)(?:/(?P<run>{NUMBER}))?$"
-)
-LEASE_REF = re.compile(rf"^refs/planlock/leases/(?P<plan>[a-z0-9-]+)/(?P<run>{NUMBER})$")
-RECORDED = re.compile(
-    rf"^plans/(?P<plan>[a-z0-9-]+)/(?:(?P<approval>approvals/)|runs/(?P<run>{NUMBER})/)"
-)
+# How many commits of a history are read together.
+AT_ONCE = 60
+PLANS_KEPT, COMMITS_KEPT, DIGESTS_KEPT = 16, 256, 10_000
 
-NO_RUN = re.compile(r"^refs/(?:heads/planlock|tags/planlock-run)/[a-z0-9-]+/[0-9]+$")
 
-RunName = tuple[str, int]
+@dataclass
+class Part:
+    """What was found, and which commits were read, by their places in the graph."""
+
+    found: Findings = field(default_factory=Findings)
+    read: array[int] = field(default_factory=lambda: array("i"))
 
 
 @dataclass
 class Past:
-    """`graph` holds the commits that plan branches, runs and the trusted branch descend from."""
+    """`graph` holds the commits that plan branches, runs and the trusted branch descend from.
+
+    `touches` are the changes below `plans/` that matter, `records` those of the run looked at.
+    """
 
     project: Project
     trusted: Authority
-    found: Findings
+    part: Part
     refs: dict[str, str]
-    graph: Graph
-    _plans: dict[str, PlanAt] = field(default_factory=dict)
-    _records: dict[str, RecordFile] = field(default_factory=dict)
+    graph: Ancestry
+    store: AheadStore
+    touches: tuple[Touch, ...] = ()
+    records: dict[str, RecordFile] = field(default_factory=dict)
+    _plans: Recent[str, PlanAt] = field(default_factory=lambda: Recent(PLANS_KEPT))
+    _commits: Recent[str, Commit] = field(default_factory=lambda: Recent(COMMITS_KEPT))
+    _digests: Recent[str, str] = field(default_factory=lambda: Recent(DIGESTS_KEPT))
+    _read: bytearray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._read = bytearray(len(self.graph))
 
     @property
-    def store(self) -> ObjectStore:
-        return self.project.store
+    def found(self) -> Findings:
+        return self.part.found
 
-    @cached_property
-    def touches(self) -> tuple[Touch, ...]:
-        """What commits changed below `plans/`, oldest first, merges against every parent."""
-        try:
-            found = graph.touches(self.project.git_dir, self.graph.parents, folder=PLANS_FOLDER)
-        except GitError:
-            found = [touch for commit in self.graph.parents for touch in self._one_by_one(commit)]
-        return tuple(found)
-
-    def _one_by_one(self, commit: str) -> list[Touch]:
-        """The same for one commit, where some object is broken."""
-        touches: list[Touch] = []
-        with self.found.reading(f"commit {commit[:12]}"):
-            for parent in self.graph.parents[commit] or (None,):
-                changes = self.changes(parent, commit)
-                touches += [Touch(commit=commit, change=change) for change in changes]
-        return [each for each in touches if each.change.path.startswith(f"{PLANS_FOLDER}/")]
-
-    def changes(self, old: str | None, new: str) -> tuple[Change, ...]:
+    def changes(self, old: str | None, new: str) -> list[Change]:
         """Every path that differs between two commits; raises GitError."""
         before = self.store.commit(old).tree if old else None
-        return tuple(graph.diff(self.store, before, self.store.commit(new).tree))
+        pair = Pair(old=before, new=self.store.commit(new).tree)
+        return tree_changes.between(self.store, [pair])[0].told()
 
     def commit(self, oid: str) -> Commit:
-        return self.store.commit(oid)
+        found = self._commits.get(oid)
+        if found is None:
+            found = self.store.commit(oid)
+            self._commits.put(oid, found, 1)
+        return found
+
+    def digest(self, blob: str) -> str:
+        """The digest of what a blob holds; raises GitError."""
+        found = self._digests.get(blob)
+        if found is None:
+            found = digest_bytes(self.store.blob(blob))
+            self._digests.put(blob, found, 1)
+        return found
 
     @cached_property
     def line(self) -> tuple[str, ...]:
@@ -123,7 +132,7 @@ class Past:
         }
 
     def kept(self, commit: str, tips: Iterable[str]) -> bool:
-        return any(commit in self.graph.ancestors(tip) for tip in tips)
+        return any(self.graph.descends(tip, commit) for tip in tips)
 
     def mentioned(self) -> set[RunName]:
         """Runs that leave a trace somewhere: a ref, a lease, a header in any commit."""
@@ -137,21 +146,49 @@ class Past:
     def plan_at(self, commit: str, plan: str, *, on_branch: bool) -> PlanAt | None:
         """As `evidence.plan_at`, reading each version of a plan once."""
         entry = self.store.entry(self.commit(commit).tree, evidence.plan_path(plan))
+        return self.plan_of(entry, commit, plan, on_branch=on_branch)
+
+    def plan_of(
+        self, entry: Entry | None, commit: str, plan: str, *, on_branch: bool
+    ) -> PlanAt | None:
+        """The plan that a commit is known to have at its path."""
         if entry is None:
             return None
-        if entry.oid not in self._plans:
+        found = self._plans.get(entry.oid)
+        if found is None:
             found = evidence.plan_at(self.store, commit, plan, on_branch=on_branch)
             if found is None:
                 return None
-            self._plans[entry.oid] = found
-        found = self._plans[entry.oid]
+            self._plans.put(entry.oid, found, 1)
         return PlanAt(commit=commit, file=found.file, document=found.document, on_branch=on_branch)
 
     def record(self, oid: str, path: str) -> RecordFile:
-        """Read each version of a record once; raises InvalidDocument or GitError."""
-        if oid not in self._records:
-            self._records[oid] = runs.load_record(self.store, oid, path)
-        return self._records[oid]
+        """Read each version of a record of a run once; raises InvalidDocument or GitError."""
+        if oid not in self.records:
+            self.records[oid] = runs.load_record(self.store, oid, path)
+        return self.records[oid]
+
+    def note_read(self, places: Iterable[int]) -> None:
+        """Remember that commits were read, with all that differs from their first parents."""
+        for place in places:
+            self._read[place] = True
+
+    def was_read(self, commit: str) -> bool:
+        return bool(self._read[self.graph.place(commit)])
+
+    @contextmanager
+    def apart(self) -> Iterator[Part]:
+        """Collect what is found and read by itself for a while."""
+        before, self.part = self.part, Part()
+        try:
+            yield self.part
+        finally:
+            self.part = before
+
+    def close(self) -> None:
+        """End the processes that read objects; they start again when they are needed."""
+        self.store.close()
+        self.project.store.close()
 
 
 def read(project: Project, trusted: Authority, found: Findings) -> Past:
@@ -161,42 +198,28 @@ def read(project: Project, trusted: Authority, found: Findings) -> Past:
     for ref, _ in everything:
         if NO_RUN.match(ref) and ref not in known:
             found.add("unreadable", ref, f"run numbers go from 1 to {runs.LAST_NUMBER}")
-    tips = sorted({trusted.commit, *known.values()})
     try:
-        whole = graph.load(project.git_dir, tips)
+        whole = _graph(project, trusted, known)
     except GitError:
         known = dict(_sound(project, known, found))
-        whole = graph.load(project.git_dir, sorted({trusted.commit, *known.values()}))
+        whole = _graph(project, trusted, known)
     for ref in [ref for ref, oid in known.items() if oid not in whole]:
         found.add("unreadable", ref, "it names no commit")
         del known[ref]
-    past = Past(project=project, trusted=trusted, found=found, refs=known, graph=whole)
-    _check_objects(past)
-    return past
+    store = AheadStore(project.git_dir, project.repository.objects)
+    part = Part(found=found)
+    return Past(project=project, trusted=trusted, part=part, refs=known, graph=whole, store=store)
 
 
-def _check_objects(past: Past) -> None:
-    """Read the commits and folders that git is asked about: git does not compare them with ids."""
-    seen: set[str] = set()
-    for commit in past.graph.parents:
-        with past.found.reading(f"commit {commit[:12]}"):
-            top = past.commit(commit).tree
-            plans = past.store.entry(top, PLANS_FOLDER)
-            if plans is not None and plans.mode == FOLDER:
-                _check_folders(past.store, plans.oid, seen)
+def _graph(project: Project, trusted: Authority, known: Mapping[str, str]) -> Ancestry:
+    tips = sorted({trusted.commit, *known.values()})
+    return Ancestry(graph.commits(project.git_dir, tips))
 
 
-def _check_folders(store: ObjectStore, tree: str, seen: set[str]) -> None:
-    if tree in seen:
-        return
-    for entry in store.tree(tree).values():
-        if entry.mode == FOLDER:
-            _check_folders(store, entry.oid, seen)
-    seen.add(tree)
-
-
-def _sound(project: Project, known: dict[str, str], found: Findings) -> Iterator[tuple[str, str]]:
+def _sound(
+    project: Project, known: Mapping[str, str], found: Findings
+) -> Iterator[tuple[str, str]]:
     for ref, oid in known.items():
         with found.reading(ref):
-            graph.load(project.git_dir, [oid])
+            deque(graph.commits(project.git_dir, [oid]), maxlen=0)
             yield ref, oid

@@ -7,11 +7,13 @@ from runner.verbs import evidence
 from runner.verbs.audit_past import Past
 
 
-def check(past: Past) -> None:
-    for plan, tips in sorted(past.plan_tips.items()):
-        for tip in dict.fromkeys(tips):
-            with past.found.reading(f"plan/{plan} at {tip[:12]}"):
-                _check_tip(past, plan, tip)
+def check(past: Past, plan: str) -> None:
+    """Check a plan's branch, here and in the home, where it has one."""
+    tips = past.plan_tips.get(plan, ())
+    for tip in dict.fromkeys(tips):
+        with past.found.reading(f"plan/{plan} at {tip[:12]}"):
+            _check_tip(past, plan, tip)
+    if tips:
         _check_seen(past, plan, tips)
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import TypeAlias
+
+from runner.core.errors import GitError
 from runner.core.run import RUN_FILE, run_folder
-from runner.git import leases
+from runner.git import graph, leases
 from runner.git.graph import Touch
 from runner.git.leases import Lease
-from runner.verbs.audit_past import RECORDED, Past, RunName
+from runner.verbs.audit_names import RECORDED, RunName
+from runner.verbs.audit_past import Past
+
+# A step, which attempt at it, and whether it is its undo command.
+Started: TypeAlias = tuple[str, int, bool]
 
 
 def check(past: Past) -> None:
@@ -34,7 +42,7 @@ def _deleted(past: Past, kind: str, touch: Touch, versions: dict[str, dict[str, 
     if "" in versions.get(f"{path}\0", {}):
         return
     versions.setdefault(f"{path}\0", {})[""] = touch.commit
-    merge = "merge " if len(past.graph.parents[touch.commit]) > 1 else ""
+    merge = "merge " if len(past.graph.parents(touch.commit)) > 1 else ""
     past.found.add(f"{kind}_deleted", path, f"deleted by {merge}commit {touch.commit[:12]}")
 
 
@@ -52,24 +60,28 @@ def check_numbers(past: Past) -> None:
         last[plan] = run
 
 
-def check_leases(past: Past, name: RunName, recorded: set[tuple[str, int]]) -> None:
+def check_leases(past: Past, name: RunName, recorded: set[Started]) -> None:
     """Every step that the lease says was started, except the last, has left its record."""
     tip = past.leases.get(name)
     if tip is None:
         return
     where = f"{name[0]}/{name[1]}"
     with past.found.reading(f"lease of {where}"):
-        started = [(each.step, each.attempt) for each in intents(past, tip)]
-        for step, attempt in list(dict.fromkeys(started))[1:]:
-            if (step, attempt) not in recorded:
+        started = [(each.step, each.attempt, each.undo) for each in intents(past, tip)]
+        for step, attempt, undo in list(dict.fromkeys(started))[1:]:
+            if (step, attempt, undo) not in recorded:
+                what = "undo of step" if undo else "step"
                 message = (
-                    f"step {step} attempt {attempt} started, and a later one, but left no record"
+                    f"{what} {step} attempt {attempt} started, and a later one, but left no record"
                 )
                 past.found.add("record_deleted", where, message)
 
 
 def intents(past: Past, tip: str) -> list[Lease]:
     """The steps that a lease says were about to start, newest first."""
+    with suppress(GitError):  # told of where it is read
+        past.store.drop()
+        past.store.read_ahead(link for link, _ in graph.commits(past.project.git_dir, [tip]))
     found = []
     oid: str | None = tip
     while oid is not None:

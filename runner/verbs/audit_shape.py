@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from runner.core.errors import GitError
 from runner.core.policy import PLANS_FOLDER
-from runner.core.run import (
-    NAMESPACE,
-    RECORD_FILE,
-    RUN_FILE,
-    Record,
-    RecordFile,
-    RunFile,
-    digest_bytes,
-    drafted_step,
-    plan_folder,
-    run_folder,
-)
+from runner.core.record import RECORD_FILE, Record, RecordFile, drafted_step, trailer_status
+from runner.core.run import NAMESPACE, RUN_FILE, RunFile, plan_folder, run_folder
+from runner.core.run_index import ENDS
 from runner.core.values import parse_time
 from runner.git import sshsig, trailers
 from runner.git.graph import Change
 from runner.git.objects import EXECUTABLE, FILE, LINK, Commit, Entry
 from runner.git.sshsig import BadSignature
-from runner.verbs import evidence, recording
+from runner.verbs import audit_fork_start, audit_objects, evidence, recording
 from runner.verbs.audit_approvals import Ballots
 from runner.verbs.audit_past import Past
+from runner.verbs.evidence import PlanAt
 
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """One commit of a run: the commit before it, and the record that it adds."""
+    """One commit of a run: the commit before it, the record that it adds, and all that it changes.
+
+    `plan` is the file of the plan as it was before and as it is after.
+    """
 
     commit: Commit
     before: Commit
     file: RecordFile
     approvals: tuple[Change, ...]
+    changes: Mapping[str, Change]
+    plan: tuple[Entry | None, Entry | None]
 
     @property
     def record(self) -> Record:
@@ -64,23 +61,52 @@ class Walk:
     def add(self, code: str, where: str, message: str) -> None:
         self.past.found.add(code, f"{self.name} {where}", message)
 
+    def plan_before(self, link: Link) -> PlanAt | None:
+        return self._plan(link.plan[0], link.before.oid)
 
-def walk(of: Walk) -> None:
-    """Check the commits from the header to the tip, and collect those that add a record."""
+    def plan_after(self, link: Link) -> PlanAt | None:
+        return self._plan(link.plan[1], link.commit.oid)
+
+    def _plan(self, entry: Entry | None, commit: str) -> PlanAt | None:
+        return self.past.plan_of(entry, commit, self.run.header.plan, on_branch=True)
+
+    def entries(self, link: Link, path: str) -> tuple[Entry | None, Entry | None]:
+        """What a path was before a commit and is after it."""
+        change = link.changes.get(path)
+        if change is not None:
+            return change.old, change.new
+        same = self.past.store.entry(link.before.tree, path)
+        return same, same
+
+    def contents(self, link: Link, path: str) -> tuple[bytes | None, bytes | None]:
+        """What a regular file held before a commit and holds after it; None for anything else."""
+        old, new = (
+            self.past.store.blob(each.oid) if each and each.mode in {FILE, EXECUTABLE} else None
+            for each in self.entries(link, path)
+        )
+        return old, new
+
+
+def walk(of: Walk) -> Iterator[Link]:
+    """Check the commits from the header to the tip, and give those that add a record."""
     line = _line(of)
     if line is None:
         message = f"it does not start from {of.run.header.plan_tip[:12]}, which its header names"
         of.add("foreign_commit", of.tip[:12], message)
         return
-    for position, oid in enumerate(line):
+    for position, (oid, compared) in enumerate(audit_objects.compared(of.past, line)):
+        known = len(of.links)
         with of.past.found.reading(f"{of.name} {oid[:12]}"):
-            commit = of.past.commit(oid)
-            if len(commit.parents) != 1:
+            commit, changes = of.past.commit(oid), compared.told()
+            is_fork = position == 0 and of.run.header.fork is not None
+            if len(commit.parents) != 1 and not is_fork:
                 of.add("foreign_commit", oid[:12], "a merge; the runner makes none")
             if position == 0:
-                _check_start(of, commit)
+                own = audit_fork_start.changes(of.past, of.run.header, commit)
+                _check_start(of, commit, changes if own is None else own)
             else:
-                _check_link(of, commit)
+                _check_link(of, commit, changes)
+        yield from of.links[known:]
 
 
 def _line(of: Walk) -> list[str] | None:
@@ -92,11 +118,11 @@ def _line(of: Walk) -> list[str] | None:
     return None
 
 
-def _check_start(of: Walk, commit: Commit) -> None:
+def _check_start(of: Walk, commit: Commit, changes: Iterable[Change]) -> None:
     """The first commit adds the header and its signature and nothing else."""
     header = of.run.header
     path = f"{of.folder}/{RUN_FILE}"
-    changed = {change.path for change in of.past.changes(commit.parents[0], commit.oid)}
+    changed = {change.path for change in changes}
     if changed != {path, f"{path}.sig"}:
         of.add("foreign_commit", commit.oid[:12], f"changes {_names(changed)}, not just {path}")
     _check_signed_file(of, commit, path, header.started_at)
@@ -151,8 +177,7 @@ def _check_trailers(of: Walk, commit: Commit, expected: Sequence[trailers.Traile
         of.add("trailer_mismatch", commit.oid[:12], f"trailers differ from the record in {odd}")
 
 
-def _check_link(of: Walk, commit: Commit) -> None:
-    changes = of.past.changes(commit.parents[0], commit.oid)
+def _check_link(of: Walk, commit: Commit, changes: Sequence[Change]) -> None:
     added = [each for each in changes if each.old is None and _is_record(of, each.path)]
     if len(added) != 1 or added[0].new is None:
         moment = of.links[-1].record.ended_at if of.links else of.run.header.started_at
@@ -165,15 +190,32 @@ def _check_link(of: Walk, commit: Commit) -> None:
     number = len(of.links) + 1
     if file.number != number:
         of.add("foreign_commit", commit.oid[:12], f"adds {file.name} where {number} is next")
-    approvals = tuple(each for each in changes if _is_approval(of, each.path))
-    before = of.past.commit(commit.parents[0])
-    link = Link(commit=commit, before=before, file=file, approvals=approvals)
+    link = _link(of, commit, file, changes)
     of.links.append(link)
     _check_signed_commit(of, commit, file.record.ended_at)
-    if file.record.kind == "end":
+    if file.record.kind in ENDS:
         _check_signed_file(of, commit, change.path, file.record.ended_at)
     _check_trailers(of, commit, _trailers(of, link))
     _check_paths(of, link, changes)
+
+
+def _link(of: Walk, commit: Commit, file: RecordFile, changes: Sequence[Change]) -> Link:
+    path = evidence.plan_path(of.run.header.plan)
+    before = of.past.commit(commit.parents[0])
+    last = of.links[-1] if of.links else None
+    if last is not None and last.commit.oid == before.oid:
+        plan = last.plan[1]
+    else:
+        plan = of.past.store.entry(before.tree, path)
+    by_path = {each.path: each for each in changes}
+    return Link(
+        commit=commit,
+        before=before,
+        file=file,
+        approvals=tuple(each for each in changes if _is_approval(of, each.path)),
+        changes=by_path,
+        plan=(plan, by_path[path].new if path in by_path else plan),
+    )
 
 
 def _is_record(of: Walk, path: str) -> bool:
@@ -187,7 +229,7 @@ def _is_approval(of: Walk, path: str) -> bool:
 
 def _trailers(of: Walk, link: Link) -> list[trailers.Trailer]:
     record, header = link.record, of.run.header
-    plan = of.past.plan_at(link.commit.oid, header.plan, on_branch=True)
+    plan = of.plan_after(link)
     digest = plan.file.digest if plan else ""
     step, status = record.step.model_dump() if record.step else None, str(record.status)
     if record.drafted:
@@ -200,7 +242,7 @@ def _trailers(of: Walk, link: Link) -> list[trailers.Trailer]:
         digest=digest,
         run=header.run,
         step=step,
-        status=status,
+        status=trailer_status(record.kind, status),
         approvers=record.gate.approvers if record.gate else (),
         calls=[call.model_dump() for call in record.calls],
     )
@@ -210,7 +252,7 @@ def _check_paths(of: Walk, link: Link, changes: Sequence[Change]) -> None:
     """Below `plans/` only what belongs to the record; elsewhere exactly what the record tells."""
     record, own = link.record, f"{of.folder}/{link.file.name}"
     allowed = {own, *(f"{of.folder}/{call.file}" for call in record.calls)}
-    if record.kind == "end":
+    if record.kind in ENDS:
         allowed.add(f"{own}.sig")
     if record.kind == "amendment":
         allowed.add(evidence.plan_path(of.run.header.plan))
@@ -243,9 +285,7 @@ def _check_changes(of: Walk, link: Link, outside: Mapping[str, Change]) -> None:
     for path in sorted({*outside} - {*told}):
         of.add("changes_differ", where, f"changes {path}, of which {link.file.name} tells nothing")
     for path, each in sorted(told.items()):
-        change = outside.get(path)
-        old = change.old if change else of.past.store.entry(link.before.tree, path)
-        new = change.new if change else old
+        old, new = of.entries(link, path)
         found = (_digest(of, old), _digest(of, new), new.mode if new else None)
         if found != (each.before, each.after, each.mode):
             message = f"{link.file.name} tells another content or mode of {path}"
@@ -257,7 +297,7 @@ def _digest(of: Walk, entry: Entry | None) -> str | None:
         return None
     if entry.mode not in {FILE, EXECUTABLE, LINK}:
         raise GitError(f"reading {entry.oid}: mode {entry.mode} is neither file nor link")
-    return digest_bytes(of.past.store.blob(entry.oid))
+    return of.past.digest(entry.oid)
 
 
 def _names(paths: Iterable[str]) -> str:

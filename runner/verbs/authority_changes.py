@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -86,7 +87,7 @@ class _Line:
         commits = (touch.commit for touch in past.touches if touch.change.path in NAMES)
         self.touched = {oid: number for number, oid in enumerate(dict.fromkeys(commits))}
         self.latest = LONG_AGO
-        self._seen: set[str] = set()
+        self._seen = bytearray(len(past.graph))
 
     def changes(self, commit: Commit) -> Iterator[AuthorityChange]:
         """Give the commit's change, unless both files are as in its first parent."""
@@ -170,24 +171,17 @@ class _Line:
         """The commits that a merge brought in and that changed one of the files, newest first."""
         if len(commit.parents) < 2:
             return []
-        self.past.graph.extend(self._seen, commit.parents[:1])
-        new = [oid for oid in self._arrivals(commit.parents[1:]) if oid in self.touched]
+        graph = self.past.graph
+        deque(graph.unmarked(self._seen, commit.parents[:1]), maxlen=0)
+        arrived = graph.unmarked(self._seen, commit.parents[1:])
+        new = [oid for oid in arrived if oid in self.touched]
         new.sort(key=self.touched.__getitem__, reverse=True)
         return [self.past.commit(oid) for oid in new if self._wrote(oid)]
-
-    def _arrivals(self, tips: Iterable[str]) -> Iterator[str]:
-        waiting = list(tips)
-        while waiting:
-            oid = waiting.pop()
-            if oid not in self._seen:
-                self._seen.add(oid)
-                waiting.extend(self.past.graph.parents.get(oid, ()))
-                yield oid
 
     def _wrote(self, oid: str) -> bool:
         """Whether a commit has the files otherwise than each of its parents."""
         own = pair(self.past, oid)
-        return all(pair(self.past, parent) != own for parent in self.past.graph.parents[oid])
+        return all(pair(self.past, parent) != own for parent in self.past.graph.parents(oid))
 
 
 def _verified(commit: Commit) -> Signed | str:

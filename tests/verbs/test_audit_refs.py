@@ -11,6 +11,7 @@ from tampering import copy, findings, finished, forging
 from team import READ, Team, command
 
 from runner.core.approval import NAMESPACE
+from runner.git import command as git
 from runner.git.signing import FileSigner
 
 BRANCH = "planlock/fac/1"
@@ -153,26 +154,34 @@ def test_broken_record_is_a_finding(done: Team) -> None:
     assert END in findings(done)["unreadable"]
 
 
+def loose(team: Team, name: str) -> Path:
+    """Take all packs apart; where the object lies that a name stands for."""
+    objects = team.root / ".git/objects"
+    for pack in objects.glob("pack/*.pack"):
+        pack.with_suffix(".idx").unlink()
+        data = pack.rename(team.base / pack.name).read_bytes()
+        git.run(["unpack-objects", "-q"], git_dir=team.root / ".git", stdin=data)
+    oid = team.git("rev-parse", name)
+    return objects / oid[:2] / oid[2:]
+
+
 def test_missing_object_is_a_finding(done: Team) -> None:
     """A lost object makes what needs it unreadable, and the rest is audited."""
-    blob = done.git("rev-parse", f"{BRANCH}:{STEP}")
-    (done.root / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    loose(done, f"{BRANCH}:{STEP}").unlink()
     assert "not in this repository" in findings(done)["unreadable"]
 
 
 def test_missing_tree_is_a_finding(done: Team) -> None:
     """A lost folder of a run's commit is told with the commit."""
     commit = done.git("rev-parse", BRANCH)
-    tree = done.git("rev-parse", f"{BRANCH}:{RUN}")
-    (done.root / ".git/objects" / tree[:2] / tree[2:]).unlink()
+    loose(done, f"{BRANCH}:{RUN}").unlink()
     assert commit[:12] in findings(done)["unreadable"]
 
 
 def test_missing_commit_is_a_finding(done: Team) -> None:
     """A ref whose history is torn is told by its name, and others are audited."""
     done.propose("other", READ)
-    commit = done.git("rev-parse", f"{BRANCH}~1")
-    (done.root / ".git/objects" / commit[:2] / commit[2:]).unlink()
+    loose(done, f"{BRANCH}~1").unlink()
     found = findings(done)
     assert f"refs/heads/{BRANCH}" in found["unreadable"]
     assert "run_missing" in found
@@ -192,14 +201,13 @@ def test_A27_rewritten_object_is_a_finding(done: Team) -> None:
 
 
 def rewrite(team: Team, name: str, old: bytes, new: bytes) -> str:
-    """Put other content in the place of a loose object, whose id is given back."""
-    oid = team.git("rev-parse", name)
-    place = team.root / ".git/objects" / oid[:2] / oid[2:]
+    """Put other content in the place of an object, whose id is given back."""
+    place = loose(team, name)
     data = zlib.decompress(place.read_bytes())
     assert old in data
     place.chmod(0o644)
     place.write_bytes(zlib.compress(data.replace(old, new)))
-    return oid
+    return place.parent.name + place.name
 
 
 def test_A27_rewritten_history_is_a_finding(done: Team) -> None:

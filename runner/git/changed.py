@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,10 @@ class Stamp:
 
     @classmethod
     def of(cls, path: Path) -> Stamp:
-        status = path.lstat()
+        return cls.seen(path.lstat())
+
+    @classmethod
+    def seen(cls, status: os.stat_result) -> Stamp:
         return cls(
             mode=status.st_mode,
             size=status.st_size,
@@ -79,7 +82,7 @@ def stamps_tell(root: Path, mounts: Path = Path("/proc/self/mountinfo")) -> bool
 class Search:
     """`rules` gives path → content of every .gitignore of the tree.
 
-    Where stamps are not `telling`, every file is a suspect.
+    `folders` has folders of the tree besides those of what is known. Where stamps are not `telling`, every file is a suspect.
     """
 
     root: Path
@@ -87,6 +90,7 @@ class Search:
     submodules: frozenset[str]
     telling: bool
     rules: Callable[[], Mapping[str, bytes]]
+    folders: Collection[str] = ()
 
     def suspects(self, listed: Sequence[str]) -> dict[str, Stamp | None]:
         """Path → stamp of what is new or looks other than before, None for what is gone.
@@ -96,22 +100,23 @@ class Search:
         newest = newest_look(self.known, telling=self.telling)
         found: dict[str, Stamp | None] = dict.fromkeys(self.known)
         strange: list[str] = []
-        for path, tracked in self._entries():
-            if not tracked:
+        for path, status in self._entries():
+            if status is None:
                 strange.append(path)
                 continue
             del found[path]
-            stamp = Stamp.of(self.root / path)
+            stamp = Stamp.seen(status)
             if not self.known[path].looks_like(stamp, newest):
                 found[path] = stamp
         new = self._untracked(strange, listed)
         return found | {path: Stamp.of(self.root / path) for path in new}
 
-    def _entries(self) -> Iterator[tuple[str, bool]]:
-        """Yield (path, tracked); a folder without tracked files is yielded as one path with `/`."""
-        tracked_folders = {
-            path[:at] for path in self.known for at in range(len(path)) if path[at] == "/"
-        }
+    def _entries(self) -> Iterator[tuple[str, os.stat_result | None]]:
+        """Yield each path and, of what is tracked, its status.
+
+        A folder without tracked files is yielded as one path with `/`.
+        """
+        tracked_folders = leftovers.folders_of(self.known).union(self.folders)
         pending = [""]
         while pending:
             folder = pending.pop()
@@ -126,11 +131,12 @@ class Search:
                 if path in self.submodules:
                     _check_untouched(path, is_folder and not any(Path(item.path).iterdir()))
                 elif not is_folder:
-                    yield path, path in self.known
+                    tracked = path in self.known
+                    yield path, item.stat(follow_symlinks=False) if tracked else None
                 elif path in tracked_folders:
                     pending.append(f"{path}/")
                 else:
-                    yield path + "/", False
+                    yield path + "/", None
 
     def _untracked(self, strange: Sequence[str], listed: Sequence[str]) -> Iterator[str]:
         for path in strange:

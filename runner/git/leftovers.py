@@ -9,12 +9,13 @@ import itertools
 import os
 import secrets
 import stat
-from collections.abc import Collection, Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
 
 from runner.core.errors import WorkspaceSecurityError
 
 MAX_DEPTH = 200
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 PRIVATE_CONFIG = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n"
 
 
@@ -42,12 +43,23 @@ def let_write(folder: Path) -> None:
         folder.chmod(mode | stat.S_IWUSR)
 
 
-def remove_compiled(root: Path, tracked: Collection[str]) -> None:
+def folders_of(paths: Iterable[str]) -> set[str]:
+    """Every folder that a path leads through."""
+    found: set[str] = set()
+    for path in paths:
+        above = path.rpartition("/")[0]
+        while above and above not in found:
+            found.add(above)
+            above = above.rpartition("/")[0]
+    return found
+
+
+def remove_compiled(root: Path, tracked: Collection[str], more: Collection[str] = ()) -> None:
     """Delete compiled Python that git does not track, in every folder of what it tracks.
 
-    One that a command planted would run in place of the source beside it.
+    `more` has such folders besides those of `tracked`. One that a command planted would run in place of the source beside it.
     """
-    folders = {str(above) for path in tracked for above in PurePosixPath(path).parents}
+    folders = folders_of(tracked).union(more)
     for folder in sorted(folders | {"."}):
         place = root / folder
         if place.is_symlink() or not place.is_dir():
@@ -79,22 +91,41 @@ def remove(root: Path) -> None:
 
     Each inner folder is first moved up to the top, so that no path grows too long.
     """
-    prefix = f".planlock-{secrets.token_hex(8)}-"
-    numbers = itertools.count()
     root.chmod(0o700)
-    pending = [root]
-    while pending:
-        folder = pending.pop()
-        for item in _items(folder):
-            inner = Path(item.path)
-            if item.is_dir(follow_symlinks=False):
-                inner.chmod(0o700)
-                pending.append(inner.rename(root / f"{prefix}{next(numbers)}"))
-            else:
-                inner.unlink()
-        if folder != root:
-            folder.rmdir()
+    top = os.open(root, _FOLDER)
+    try:
+        _empty(top)
+    finally:
+        os.close(top)
     root.rmdir()
+
+
+def _empty(top: int) -> None:
+    fresh = map(f".planlock-{secrets.token_hex(8)}-{{}}".format, itertools.count())
+    pending = _unlink_files(top, top, fresh)
+    while pending:
+        name = pending.pop()
+        folder = os.open(name, _FOLDER, dir_fd=top)
+        try:
+            pending += _unlink_files(top, folder, fresh)
+        finally:
+            os.close(folder)
+        os.rmdir(name, dir_fd=top)
+
+
+def _unlink_files(top: int, folder: int, fresh: Iterator[str]) -> list[str]:
+    """Empty a folder; what it has of folders lies at the top afterwards, under these names."""
+    with os.scandir(folder) as items:
+        inside = [(item.name, item.is_dir(follow_symlinks=False)) for item in items]
+    moved: list[str] = []
+    for name, is_folder in inside:
+        if is_folder:
+            os.chmod(name, 0o700, dir_fd=folder)
+            moved.append(next(fresh))
+            os.rename(name, moved[-1], src_dir_fd=folder, dst_dir_fd=top)
+        else:
+            os.unlink(name, dir_fd=folder)
+    return moved
 
 
 def _items(folder: Path) -> list[os.DirEntry[str]]:

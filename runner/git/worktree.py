@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,8 +22,11 @@ from runner.core.policy import PLANS_FOLDER
 from runner.core.text import visible
 from runner.git import changed, content, leftovers
 from runner.git.changed import Known, Search, Stamp
-from runner.git.objects import EXECUTABLE, LINK, SUBMODULE, Entry, ObjectStore
+from runner.git.layered import Layered, lay
+from runner.git.objects import Entry, ObjectStore
 from runner.git.private_git import PrivateGit
+from runner.git.shared_checkouts import SharedCheckouts
+from runner.git.sparse import Sparse
 
 MOST_BYTES = 256 << 20
 MOST_UNLISTED = 64 << 20
@@ -40,60 +43,110 @@ class Found:
 
 
 class WorkTree:
-    """The files of one run, and what each looked like when they were last in step with the tree."""
+    """The files of one run, and what each looked like when they were last in step with the tree.
 
-    def __init__(self, root: Path, store: ObjectStore) -> None:
+    `layers` is there where commands see the folder over one of the `checkouts`.
+    """
+
+    def __init__(
+        self, root: Path, store: ObjectStore, checkouts: SharedCheckouts | None = None
+    ) -> None:
         self.root = root
         self.store = store
-        self.known: dict[str, Known] = {}
-        self.submodules: set[str] = set()
+        self.layers: Layered | None = None
+        self._checkouts = checkouts
         self._commit = ""
         self._telling = False
         self._private = PrivateGit(root / ".git", store.objects)
+        self._files = Sparse(root, store, "")
+
+    @property
+    def known(self) -> Mapping[str, Known]:
+        """What is in the folder of the tree, and how each looked when it was last the same."""
+        return self._files.known
 
     def fill(self, tree: str, commit: str) -> None:
-        """Write a tree into a fresh folder; raises FileAccessError or WorkspaceSecurityError."""
-        try:
+        """Begin a tree in a fresh folder; raises FileAccessError or WorkspaceSecurityError.
+
+        A file is written when it is asked for, all of them before a command.
+        """
+        with self._writing(f"making work tree {self.root}"):
+            self._release()
             if self.root.exists():
                 leftovers.remove(self.root)
-            self.known, self.submodules = {}, set()
+            self._files = Sparse(self.root, self.store, tree)
             self._private = PrivateGit(self.root / ".git", self.store.objects)
             self.root.mkdir(parents=True, mode=0o700)
             self._telling = changed.stamps_tell(self.root)
-            for path, entry in self.store.walk(tree):
-                self._place(path, entry)
-            self.point_to(commit)
-        except OSError as error:
-            raise FileAccessError(f"making work tree {self.root}: {error.strerror}") from error
+            self._commit = commit
 
-    def _place(self, path: str, entry: Entry) -> None:
-        changed.check_name(path)
-        target = self.root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if entry.mode == SUBMODULE:
-            target.mkdir()
-            self.submodules.add(path)
-            return
-        content = self.store.blob(entry.oid)
-        if entry.mode == LINK:
-            target.symlink_to(os.fsdecode(content))
-        else:
-            with target.open("xb") as file:
-                file.write(content)
-                os.fchmod(file.fileno(), 0o755 if entry.mode == EXECUTABLE else 0o644)
-        self.known[path] = Known(entry=entry, stamp=Stamp.of(target))
+    def place(self, path: str) -> None:
+        """Write what the tree has at a path, or on the way to it, unless it was asked for before.
+
+        Whoever looks at the path then finds what would be there if every file were.
+        """
+        with self._writing(f"writing {self.root / path}"):
+            self._learn()
+            self._files.place(path)
+
+    def place_all(self) -> None:
+        with self._writing(f"filling work tree {self.root}"):
+            self._learn()
+            self._release()
+            self._files.place_all()
+
+    def complete(self, can_layer: Callable[[Path], bool]) -> None:
+        """Have every file ready for a command: in a checkout beneath the folder, or all in it.
+
+        `can_layer` tells whether what lies in a folder can be shown over other files.
+        """
+        with self._writing(f"making a checkout for {self.root}"):
+            if self.layers is None and self._checkouts and not self._files.whole:
+                self.layers = lay(self._files, self.store, self._checkouts, can_layer)
+            if self.layers is None or not can_layer(self.layers.scratch.folder):
+                self.place_all()
+
+    def _learn(self) -> None:
+        if self.layers:
+            self.layers.learn()
+
+    def _release(self) -> None:
+        if self.layers:
+            self.layers.release()
+        self.layers = None
+
+    def paths(self) -> Iterator[str]:
+        """Every file and link of the tree, there or not yet."""
+        return self._files.paths()
+
+    def is_in_submodule(self, path: str) -> bool:
+        """Whether a path that was placed is a submodule's, or in one."""
+        return any(path == each or path.startswith(f"{each}/") for each in self._files.submodules)
+
+    @contextmanager
+    def _writing(self, activity: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise FileAccessError(f"{activity}: {error.strerror}") from error
 
     def point_to(self, commit: str) -> None:
-        """Let the private `.git` of the next command name a commit."""
+        """Have the private `.git` of the next command, and what is still to write, be a commit's."""
         self._commit = commit
+        if not self._files.whole:
+            self._files.tree = self.store.commit(commit).tree
 
-    def index(self) -> None:
-        """Make the private `.git` anew, and remove what would run in place of reviewed code."""
-        try:
+    def index(self, can_layer: Callable[[Path], bool] = lambda _: False) -> None:
+        """Complete it, make the private `.git` anew, remove what would run for reviewed code."""
+        self.complete(can_layer)
+        with self._writing(f"preparing {self.root}"):
+            self._learn()
             self._private.renew(self._commit)
-            leftovers.remove_compiled(self.root, self.known)
-        except OSError as error:
-            raise FileAccessError(f"preparing {self.root}: {error.strerror}") from error
+            folders = self.layers.folders if self.layers else ()
+            leftovers.remove_compiled(self.root, self.known, folders)
+            if self.layers:
+                self._files.place(PLANS_FOLDER)
+                self.layers.prepare()
 
     def check_protected(self) -> None:
         """Put all back and raise WorkspaceSecurityError where `.git` or plans/ were changed.
@@ -115,9 +168,11 @@ class WorkTree:
 
     def _changed_plans(self) -> str | None:
         """Name a path of plans/ that is not as the tree has it, ignored or not."""
-        known = {path for path in self.known if path.startswith(f"{PLANS_FOLDER}/")}
         top = self.root / PLANS_FOLDER
         try:
+            if self.layers:
+                self.layers.learn(PLANS_FOLDER)
+            known = {path for path in self.known if path.startswith(f"{PLANS_FOLDER}/")}
             if top.is_symlink() or not top.is_dir():
                 return PLANS_FOLDER if known or os.path.lexists(top) else None
             there = set(leftovers.files_below(self.root, PLANS_FOLDER))
@@ -134,20 +189,19 @@ class WorkTree:
 
     def remove(self) -> None:
         """Delete the folder; what it held is in the tree."""
-        try:
+        with self._writing(f"removing {self.root}"):
+            self._release()
             leftovers.remove(self.root)
-        except OSError as error:
-            raise FileAccessError(f"removing {self.root}: {error.strerror}") from error
 
     def write(self, path: str, entry: Entry | None) -> None:
         """Bring one path in step with the tree (records and approvals, which no step writes)."""
-        try:
+        with self._writing(f"writing {self.root / path}"):
+            if self._files.is_pending(path, entry):
+                return
             self._clear_way(path)
-            self.known.pop(path, None)
+            self._files.settle(path, None)
             if entry is not None:
-                self._place(path, entry)
-        except OSError as error:
-            raise FileAccessError(f"writing {self.root / path}: {error.strerror}") from error
+                self._files.write([(path, entry)])
 
     def _clear_way(self, path: str) -> None:
         """Take away what a command put at the path, and links where the path has folders."""
@@ -160,10 +214,8 @@ class WorkTree:
 
     def settle(self, path: str, entry: Entry | None) -> None:
         """Take note that a path in the work tree now is as the tree will have it."""
-        if entry is None:
-            self.known.pop(path, None)
-        else:
-            self.known[path] = Known(entry=entry, stamp=Stamp.of(self.root / path))
+        known = Known(entry=entry, stamp=Stamp.of(self.root / path)) if entry else None
+        self._files.settle(path, known)
 
     def changes(self, listed: Sequence[str], *, most_bytes: int = MOST_BYTES) -> list[Found]:
         """Find what differs from the tree; ignored files count only where a glob names them.
@@ -175,6 +227,7 @@ class WorkTree:
         """
         self.check_protected()
         with self._explaining("searching"):
+            self._learn()
             found = sorted(self._found(listed, most_bytes), key=lambda each: each.path)
         for each in found:
             _check_change(each.path)
@@ -201,9 +254,10 @@ class WorkTree:
         search = Search(
             root=self.root,
             known=self.known,
-            submodules=frozenset(self.submodules),
+            submodules=frozenset(self._files.submodules),
             telling=self._telling,
             rules=rules,
+            folders=self.layers.folders if self.layers else (),
         )
         suspects = search.suspects(listed)
         self._check_sizes(suspects, listed, most_bytes)

@@ -8,9 +8,10 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
+from pathlib import Path
 
 from runner.core.errors import SandboxUnavailable
-from runner.sandbox import bubblewrap_profile, mounts, seccomp, shell
+from runner.sandbox import bubblewrap_profile, layers, mounts, seccomp, shell
 from runner.sandbox.bubblewrap_gate import Gate
 from runner.sandbox.cgroups import Group
 from runner.sandbox.contract import Command, Limits, Outcome, Room
@@ -35,7 +36,14 @@ class Bubblewrap:
         self._program = _find(program)
         self._resolve = resolve
         self._survey = Survey()
+        self._layers: dict[int, bool] = {}
         self.name = _version(self._program)
+
+    def can_layer(self, folder: Path) -> bool:
+        device = folder.stat().st_dev
+        if device not in self._layers:
+            self._layers[device] = layers.try_out(self, folder)
+        return self._layers[device]
 
     def run(
         self,
@@ -50,10 +58,11 @@ class Bubblewrap:
         proxy = self._proxy(command) if command.network else None
         group = Group.make(command.limits)
         with ExitStack() as stack:
+            laid = stack.enter_context(layers.laid(room))
             for each in (mounts.mount_points(room), group, proxy):
                 stack.enter_context(each or nullcontext())
             output, gate = stack.enter_context(Pipe()), stack.enter_context(Gate())
-            process = self._start(command, room, output=output, gate=gate)
+            process = self._start(command, room, laid=laid, output=output, gate=gate)
             tree = NamespaceTree(process, lambda: gate.first_pid, group)
             stack.callback(tree.kill)
             _let_start(process, gate, limits=command.limits, group=group, proxy=proxy)
@@ -77,7 +86,7 @@ class Bubblewrap:
         return Proxy(command.network, resolve=self._resolve, hide=hide)
 
     def _start(
-        self, command: Command, room: Room, *, output: Pipe, gate: Gate
+        self, command: Command, room: Room, *, laid: list[str], output: Pipe, gate: Gate
     ) -> subprocess.Popen[bytes]:
         variables = VARIABLES if command.network else {}
         env = shell.environment(command, room, home=mounts.HOME, tmp=mounts.TMP)
@@ -94,7 +103,7 @@ class Bubblewrap:
                 stack.callback(os.close, descriptor)
             process = self._spawn(
                 [
-                    *("--args", str(files[0]), "--seccomp", str(files[1])),
+                    *(*laid, self._program, "--args", str(files[0]), "--seccomp", str(files[1])),
                     *("--json-status-fd", str(gate.status), "--block-fd", str(gate.block), "--"),
                     *shell.argv(command, mark=gate.mark),
                 ],
@@ -109,7 +118,7 @@ class Bubblewrap:
     ) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
-                [self._program, *arguments],
+                arguments,
                 cwd="/",
                 env=_OWN_ENVIRONMENT,
                 stdin=subprocess.DEVNULL,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from runner.core.run import Contact
+from runner.core.record import Contact
 
 _MIB = 1 << 20
 
@@ -47,12 +47,24 @@ class Command:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Layer:
+    """Files that show where the workspace has none of its own; a command cannot change them.
+
+    `scratch` is a folder of the workspace's file system, for what the kernel has to keep.
+    """
+
+    files: Path
+    scratch: Path
+
+
+@dataclass(frozen=True, kw_only=True)
 class Room:
     """What a command sees.
 
     The host folder `workspace` appears at `mount_at`, writable but for `read_only` (relative
     to it, where present). `git_objects` and `tools` appear read-only at their own paths; the
     tools' `bin` comes first on PATH. No tool may hold, or lie in, a host folder of `closed`.
+    The workspace itself has what leads to `read_only` and the working folder, also over `beneath`.
     """
 
     workspace: Path
@@ -61,6 +73,7 @@ class Room:
     git_objects: tuple[Path, ...] = ()
     tools: tuple[Path, ...] = ()
     closed: tuple[Path, ...] = ()
+    beneath: Layer | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +109,9 @@ class Backend(Protocol):
 
     @property
     def has_proxy(self) -> bool: ...
+
+    def can_layer(self, folder: Path) -> bool:
+        """Whether a room may have a layer beneath, tried where the folder lies."""
 
     def run(
         self,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import platform
 from collections.abc import Callable
+from pathlib import Path
 
 from runner.core.errors import SandboxUnavailable
 from runner.sandbox import seccomp, shell
@@ -38,6 +39,9 @@ class Landlock:
         self._system = system()
         self._filter = seccomp.program(own_namespaces=False)
         self.name = f"landlock {version}"
+
+    def can_layer(self, folder: Path) -> bool:  # noqa: ARG002  # as of every backend
+        return False
 
     def run(
         self,

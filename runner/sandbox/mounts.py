@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from runner.core.errors import SandboxUnavailable, WorkspaceSecurityError
-from runner.sandbox import tools
+from runner.core.overlays import is_whiteout
+from runner.sandbox import layers, tools
 from runner.sandbox.contract import Room
 from runner.sandbox.mounts_private import Survey, covers, few, outermost
 
@@ -76,7 +77,7 @@ def mount_points(room: Room) -> Iterator[None]:
     try:
         for place in places:
             if place.is_relative_to(room.mount_at):
-                _make_folders(room.workspace, place.relative_to(room.mount_at), made)
+                _make_folders(room, place.relative_to(room.mount_at), made)
         yield
     finally:
         for folder in reversed(made):
@@ -85,21 +86,35 @@ def mount_points(room: Room) -> Iterator[None]:
                 folder.rmdir()
 
 
-def _make_folders(workspace: Path, relative: Path, made: list[Path]) -> None:
-    folder = workspace
-    for name in relative.parts:
-        folder /= name
-        try:
-            found = folder.lstat().st_mode
-        except FileNotFoundError:
+def _make_folders(room: Room, relative: Path, made: list[Path]) -> None:
+    for at in range(1, len(relative.parts) + 1):
+        inside = Path(*relative.parts[:at])
+        folder = room.workspace / inside
+        found = _status(folder)
+        if found is None and not _is_other(room, inside):
             folder.mkdir()
             made.append(folder)
-            continue
-        if not stat.S_ISDIR(found):
+        elif found is not None and room.beneath and is_whiteout(found.st_mode, found.st_rdev):
+            layers.hide_below(folder)
+            made.append(folder)
+        elif found is None or not stat.S_ISDIR(found.st_mode):
             # bwrap would follow a link and mount, or even create, somewhere else.
             raise WorkspaceSecurityError(
                 str(relative), "a tool's place is not a folder", reason_code="symlink"
             )
+
+
+def _is_other(room: Room, inside: Path) -> bool:
+    """Whether something that is no folder lies beneath, and would be hidden by one."""
+    beneath = _status(room.beneath.files / inside) if room.beneath else None
+    return beneath is not None and not stat.S_ISDIR(beneath.st_mode)
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except FileNotFoundError:
+        return None
 
 
 def _check_place(mount_at: Path) -> None:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Self
 
 from runner.core import hosts
-from runner.core.run import Contact
+from runner.core.record import Contact
 from runner.sandbox.proxy_connect import Connector, Resolve, system_addresses
 from runner.sandbox.proxy_contacts import Contacts
 from runner.sandbox.proxy_relay import relay

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runner.core.hosts import Host
+from runner.core.record import Contact
 from runner.core.redaction import redact
-from runner.core.run import Contact
 from runner.core.text import visible
 
 MAX_REFUSED = 100

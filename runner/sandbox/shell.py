@@ -11,7 +11,7 @@ from pathlib import Path
 
 from runner.core.errors import StepFailed
 from runner.core.paths import check_path
-from runner.core.run import Contact
+from runner.core.record import Contact
 from runner.sandbox.contract import Command, Limits, Outcome, Room
 from runner.sandbox.files import Workspace
 from runner.sandbox.output import Capture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from runner.sandbox import shell
 from runner.sandbox.contract import Command, Outcome, Room
@@ -15,6 +16,9 @@ class Unconfined:
 
     name = "none"
     has_proxy = False
+
+    def can_layer(self, folder: Path) -> bool:  # noqa: ARG002  # as of every backend
+        return False
 
     def run(
         self,

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from filled import filled
 from forging import answer, codes
+from overlaid import KINDS
 from surroundings import without_rights
 from team import EDIT, Team, command
 
@@ -23,10 +24,10 @@ MEGABYTE = 1 << 20
 LONGEST = os.pathconf("/", "PC_PATH_MAX") - 1
 
 
-@pytest.fixture
-def tree(team: Team, tmp_path: Path) -> Iterator[WorkTree]:
+@pytest.fixture(params=KINDS)
+def tree(team: Team, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[WorkTree]:
     files = {".gitignore": "kept*\ncache/\n", "dir/deep/c": "c\n", "data.pyc/d": "d\n"}
-    with filled(team, tmp_path / "work", files) as made:
+    with filled(team, tmp_path / "work", files, kind=request.param) as made:
         yield made
 
 

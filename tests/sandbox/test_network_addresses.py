@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 from proxy_scene import EchoHost, Names, echo_host, entrance, port_of
 
-from runner.core.run import Contact
+from runner.core.record import Contact
 from runner.sandbox.proxy import Proxy
 
 

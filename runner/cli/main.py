@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -35,11 +34,17 @@ COMMANDS = {
     "withdraw": ("deciding", "Take one's own decisions back."),
     "status": ("reading", "For each step: what is missing, what would fix it."),
     "run": ("running", "Execute the approved steps."),
+    "resume": ("running", "Go on with a run."),
+    "pause": ("requesting", "Let a run stop before its next step."),
+    "cancel": ("requesting", "End a run now."),
+    "rollback": ("rolling", "Take back what a run did."),
     "log": ("reading", "Tell the story of a run, from git alone."),
+    "replay": ("replaying", "Do a run again in a scratch workspace, and compare."),
     "models": ("modelling", "List language models; carry stored answers elsewhere."),
     "cost": ("books", "Sum up what runs cost."),
     "ledger": ("books", "Rebuild or check the database."),
     "audit": ("books", "Re-check everything, offline."),
+    "gc": ("cleaning", "Take away what ended runs leave; never records."),
     "router": ("router", "Serve the model router over HTTP."),
     "doctor": ("modelling", "Look whether all that planlock needs is there."),
     "demo": ("demo", "Play the whole story in a throw-away repository."),
@@ -149,6 +154,8 @@ def _interrupted() -> int:
 
 
 def _bug() -> int:
+    import traceback
+
     click.echo(traceback.format_exc(), err=True)
     click.echo(f"error[bug]: this is a bug in planlock {__version__}; please report it", err=True)
     return BUG

@@ -67,4 +67,10 @@ def project() -> Iterator[Project]:
     from runner.project import Project, real_world
 
     with Project(real_world()) as opened:
-        yield opened
+        try:
+            yield opened
+        finally:
+            if opened.unsettled is not None:
+                from runner.cli import render
+
+                render.talk(f"note: {render.below(opened.unsettled.message)}")

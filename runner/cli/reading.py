@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -89,10 +90,29 @@ def diff(*, plan: str, by: str, since: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("plan")
+@click.argument("plan", required=False)
+@click.option("--watch", is_flag=True, help="Without PLAN: again whenever something changes.")
+@click.option(
+    "--in",
+    "folders",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
+    metavar="FOLDER",
+    help="Without PLAN: the runs of this repository; may be given again.",
+)
 @options.as_json
-def status(*, plan: str, as_json: bool) -> None:
-    """For each step of PLAN: what happened, or what is missing and what would fix it."""
+def status(*, plan: str | None, watch: bool, folders: tuple[Path, ...], as_json: bool) -> None:
+    """For each step of PLAN: what happened, or what is missing and what would fix it.
+
+    Without PLAN, all runs that are open, and how each plan's newest one ended.
+    """
+    if plan is None:
+        from runner.cli import watching
+
+        watching.show(folders, watch=watch, as_json=as_json)
+        return
+    if watch or folders:
+        raise click.UsageError("--watch and --in are for all runs: leave PLAN out")
     from runner.verbs import status as verb
 
     with options.project() as project:
@@ -154,6 +174,8 @@ def _show_log(story: RunStory, *, full: bool) -> None:
     click.echo(f"  {render.below(story.goal)}")
     click.echo(f"  started {story.started_at} by {story.runner}, trusted {one_line(story.trusted)}")
     click.echo(f"  plan {story.plan_digest}")
+    if story.forked:
+        click.echo(f"  goes on from {story.forked}")
     for entry in story.entries:
         _show_entry(entry, full=full)
     unpriced = f" ({story.unpriced_calls} calls unpriced)" if story.unpriced_calls else ""

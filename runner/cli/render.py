@@ -110,6 +110,9 @@ MARKS = {
     "awaiting_approval": ("○", "yellow"),
     "pending": ("·", "white"),
     "running": ("▶", "cyan"),
+    "rolled_back": ("↶", "yellow"),
+    "cancelled": ("✗", "yellow"),
+    "paused": ("‖", "yellow"),
 }
 
 

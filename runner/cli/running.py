@@ -1,24 +1,35 @@
-"""`run`, with live progress."""
+"""`run` and `resume`, with live progress."""
 
 from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runner.cli import options, render
+from runner.cli.interrupts import Interrupts
 from runner.core import inert
 
 if TYPE_CHECKING:
-    from runner.verbs.events import Event
-    from runner.verbs.execute import RunReport
+    from runner.project import Project
+    from runner.verbs.events import Event, Listener
+    from runner.verbs.execute import Options, RunReport
 
 INTERRUPTED = """
   planlock status {plan} tells how far it is.
-  hint: planlock run {plan} goes on; where a command was running: planlock run {plan} --retry"""
-EXIT_CODES = {"completed": 0, "paused": 0, "awaiting_approval": 4, "failed": 5}
+  hint: planlock resume {plan} goes on; where a command was running: planlock resume {plan} --retry"""
+EXIT_CODES = {
+    "completed": 0,
+    "paused": 0,
+    "awaiting_approval": 4,
+    "failed": 5,
+    "cancelled": 5,
+    "rolled_back": 5,
+}
+INTERRUPTED_CODE = 130
 PAUSED_FOR_A_REASON = 4
 MOST_OF_LINE = 4000
 
@@ -29,6 +40,13 @@ MOST_OF_LINE = 4000
 @click.option("--step", "only_next", is_flag=True, help="Do just the next step.")
 @click.option("--retry", is_flag=True, help="Do the failed or interrupted step again.")
 @click.option("--new", "new", is_flag=True, help="Start another run, even if there is one.")
+@click.option(
+    "--from",
+    "fork",
+    default="",
+    metavar="RUN:STEP",
+    help="Start another run from what run RUN (N or PLAN/N) had done before STEP.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
 @click.pass_context
 def run(  # noqa: PLR0913  # one parameter per option
@@ -39,6 +57,7 @@ def run(  # noqa: PLR0913  # one parameter per option
     only_next: bool,
     retry: bool,
     new: bool,
+    fork: str,
     as_json: bool,
 ) -> None:
     """Execute PLAN's approved steps on branch planlock/<id>/<n>, one commit each.
@@ -49,18 +68,70 @@ def run(  # noqa: PLR0913  # one parameter per option
     """
     from runner.verbs import execute as verb
 
-    wish = verb.Options(until=until, only_next=only_next, retry=retry, new=new)
-    listener = _JsonLines() if as_json else _Progress()
-    with options.project() as project:
+    wish = {
+        "until": until,
+        "only_next": only_next,
+        "retry": retry,
+        "new": new,
+        "fork": fork,
+    }
+    drive(ctx, verb.run, plan, wish, as_json=as_json)
+
+
+@click.command()
+@click.argument("run")
+@click.option("--until", default="", metavar="STEP", help="Stop after this step.")
+@click.option("--step", "only_next", is_flag=True, help="Do just the next step.")
+@click.option("--retry", is_flag=True, help="Do the failed or interrupted step again.")
+@click.option("--skip", is_flag=True, help="Leave the next step out.")
+@click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
+@click.pass_context
+def resume(  # noqa: PLR0913  # one parameter per option
+    ctx: click.Context,
+    *,
+    run: str,
+    until: str,
+    only_next: bool,
+    retry: bool,
+    skip: bool,
+    as_json: bool,
+) -> None:
+    """Go on with RUN (`PLAN/N`, or PLAN for its newest), which may be paused.
+
+    Never starts one. A step that is left out needs no approval, but every later step then needs
+    one that names it as skipped.
+    """
+    from runner.verbs import resume as verb
+
+    wish = {"until": until, "only_next": only_next, "retry": retry, "skip": skip}
+    drive(ctx, verb.resume, run, wish, as_json=as_json)
+
+
+def drive(
+    ctx: click.Context,
+    verb: Callable[[Project, str, Options, Listener], RunReport],
+    name: str,
+    wish: Mapping[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    """Let a run go on, tell what happens, and exit as it ended."""
+    from runner.verbs.execute import Options
+
+    listener = _JsonLines() if as_json else Progress()
+    with Interrupts(listener) as interrupts:
         try:
-            report = verb.run(project, plan, wish, listener)
+            with options.project() as project:
+                report = verb(project, name, Options(**wish, here=interrupts.wish), interrupts)
         except KeyboardInterrupt:
-            render.talk(INTERRUPTED.format(plan=plan))
+            render.talk(INTERRUPTED.format(plan=name))
             raise
     if as_json:
         click.echo(render.json_of({"kind": "report", **render.plain(report)}, one_line=True))
     else:
         _show_report(report)
+    if interrupts.count:
+        ctx.exit(INTERRUPTED_CODE)
     ctx.exit(PAUSED_FOR_A_REASON if _waits(report) else EXIT_CODES[report.status])
 
 
@@ -77,7 +148,7 @@ def _show_report(report: RunReport) -> None:
         click.echo(f"  {render.below(report.message)}")
     for reason in report.reasons:
         click.echo(render.reason_text(reason))
-    if report.status in {"completed", "failed"}:
+    if report.status in {"completed", "failed", "cancelled"}:
         unpriced = f", {report.unpriced_calls} calls unpriced" if report.unpriced_calls else ""
         click.echo(f"  cost {report.cost_usd} USD{unpriced}")
 
@@ -95,7 +166,7 @@ class _JsonLines:
         sys.stdout.flush()
 
 
-class _Progress:
+class Progress:
     """One line a step; while a command runs, its output line by line, and on a terminal a clock."""
 
     def __init__(self) -> None:

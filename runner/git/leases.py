@@ -17,7 +17,7 @@ from runner.git.objects import NewCommit, ObjectStore, Signature
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
-    """One link of the chain; `step` is empty where none is about to start.
+    """One link of the chain; `step` is empty where none is about to start, or its `undo` command.
 
     What it says of the step (from `step` on) is handed on until the step is recorded.
     """
@@ -28,6 +28,7 @@ class Lease:
     expires_at: datetime
     step: str = ""
     attempt: int = 0
+    undo: bool = False
     authority: str = ""
     plan_tip: str = ""
     reserved_usd: str = ""
@@ -39,7 +40,8 @@ def write(store: ObjectStore, lease: Lease, *, parent: str | None, by: Signature
     """Store a lease commit on top of the last one and give its id."""
     subject = f"planlock: lease {lease.holder}"
     if lease.step:
-        subject = f"planlock: about to start {lease.step}"
+        what = "the undo command of " if lease.undo else ""
+        subject = f"planlock: about to start {what}{lease.step}"
     pairs = [
         ("Holder", lease.holder),
         ("Epoch", str(lease.epoch)),
@@ -47,6 +49,7 @@ def write(store: ObjectStore, lease: Lease, *, parent: str | None, by: Signature
         ("Expires-At", time_text(lease.expires_at)),
         ("Step", lease.step),
         ("Attempt", str(lease.attempt) if lease.step else ""),
+        ("Undo", "true" if lease.undo else ""),
         ("Authority", lease.authority),
         ("Plan-Tip", lease.plan_tip),
         ("Reserved-USD", lease.reserved_usd),
@@ -74,6 +77,7 @@ def read(store: ObjectStore, oid: str) -> Lease:
             expires_at=parse_time(values["Expires-At"]),
             step=values.get("Step", ""),
             attempt=int(values.get("Attempt", "0")),
+            undo="Undo" in values,
             authority=values.get("Authority", ""),
             plan_tip=values.get("Plan-Tip", ""),
             reserved_usd=values.get("Reserved-USD", ""),

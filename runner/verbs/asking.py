@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runner.core import budget
 from runner.core.budget import Account, Reservation
@@ -30,11 +30,13 @@ from runner.core.plan import Step
 from runner.core.redaction import redact_request
 from runner.core.text import visible
 from runner.core.values import usd
-from runner.ledger.reservations import LedgerPurse, unrecorded
-from runner.ledger.store import Ledger
 from runner.models.contract import Models, OnText, Purse
 from runner.verbs import purses, secret_values, transcripts
 from runner.verbs.session import Session
+
+if TYPE_CHECKING:
+    from runner.ledger.reservations import LedgerPurse
+    from runner.ledger.store import Ledger
 
 ASKING = "asking "
 HALTS = (BudgetExceeded, PriceUnknown, NoRoute)
@@ -207,6 +209,7 @@ class StepModels:
         number = len(self.held.run.records) + 1
         file = f"calls/{number:03d}-{len(self.transcripts) + 1}.yaml"
         made = purse.made if purse else []
+        self.held.tell("asking", step=self.held.plan.file.index(self.step.id))
         try:
             answer = ask(self.held.project.models)
         except ModelError as error:
@@ -256,6 +259,8 @@ class StepModels:
 
     def _unrecorded(self) -> list[Reservation]:
         """What is set aside for this step and named by no record of the run."""
+        from runner.ledger.reservations import unrecorded
+
         if self.ledger is None:
             return []
         told = {call.reservation for each in self.held.run.records for call in each.record.calls}

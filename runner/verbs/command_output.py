@@ -7,6 +7,8 @@ from runner.sandbox.contract import Outcome
 from runner.steps.contract import Failure, Output
 from runner.verbs import recording
 
+CANCELLED = "cancelled"
+
 
 def of(outcome: Outcome) -> Output:
     decoded = outcome.output.decode("utf-8", "replace").replace("\r\n", "\n")
@@ -24,11 +26,19 @@ def of(outcome: Outcome) -> Output:
     )
 
 
-def _failure(outcome: Outcome) -> Failure | None:
+def _ended_from_outside(outcome: Outcome) -> Failure | None:
+    if outcome.cancelled:
+        return Failure(code=CANCELLED, message="the command was ended because the run is")
     if outcome.timed_out:
         return Failure(code="timed_out", message="the command ran out of time and was killed")
     if outcome.limit_hit:
         return Failure(code="limit_hit", message=f"the command hit a limit: {outcome.limit_hit}")
+    return None
+
+
+def _failure(outcome: Outcome) -> Failure | None:
+    if failure := _ended_from_outside(outcome):
+        return failure
     if outcome.signal:
         message = f"the command was ended by signal {outcome.signal}"
         return Failure(code="command_failed", message=message)

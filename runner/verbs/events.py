@@ -9,6 +9,7 @@ from typing import Literal
 Kind = Literal[
     "run_started",
     "step_started",
+    "asking",
     "tick",
     "output",
     "step_finished",

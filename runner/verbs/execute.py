@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from runner.core.amendment import is_draft
-from runner.core.errors import (
-    BranchBusy,
-    PlanlockError,
-    Reason,
-    UsageError,
-)
+from runner.core.errors import BranchBusy, Reason, Refused, UsageError
 from runner.core.gate import Answer, Decision, Question, decide_next
-from runner.core.plan import Step, typed_input
-from runner.core.run import (
-    DONE,
-    RecordedGate,
-    check_transition,
-    run_status,
-    statuses,
-)
+from runner.core.plan import typed_input
+from runner.core.run import run_status, statuses
+from runner.core.run_states import DONE, check_transition
 from runner.core.values import time_text, usd
+from runner.git.control import Request, Wish
 from runner.git.worktree import WorkTree
 from runner.project import Project
 from runner.sandbox.contract import Backend
-from runner.steps import registry
+from runner.steps.contract import Failure
 from runner.verbs import (
     amending,
+    control,
+    ending,
     evidence,
+    forking,
     performing,
     preparing,
     publishing,
@@ -40,21 +33,32 @@ from runner.verbs import (
     stops,
 )
 from runner.verbs.adopting import fresh_evidence
+from runner.verbs.command_output import CANCELLED
 from runner.verbs.events import Listener
 from runner.verbs.evidence import Evidence
 from runner.verbs.performing import Performer
 from runner.verbs.session import Session
 from runner.verbs.stops import Stop
 
+# What takes no time and changes nothing but the run's own files: its intent goes with its record.
+WITHOUT_EFFECT = frozenset({"read_file", "edit_file"})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """`until` names the last step to do, `only_next` does just one, `retry` redoes a failed one."""
+    """`until` names the last step to do, `only_next` does just one, `retry` redoes a failed one.
+
+    `fork` names a run and a step before which a new one leaves it. `skip` leaves the next step
+    out; `here` is what the person at this terminal asks meanwhile.
+    """
 
     until: str = ""
     only_next: bool = False
     retry: bool = False
     new: bool = False
+    fork: str = ""
+    skip: bool = False
+    here: Callable[[], Wish | None] = lambda: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,15 +87,20 @@ def run(project: Project, plan_id: str, options: Options, listener: Listener) ->
         raise UsageError(f"plan {plan_id} has no step {options.until!r}", hint=f"steps: {known}")
     found = evidence.gather(project, plan, now=project.world.now())
     held = _open(project, found, options, listener)
-    if isinstance(held, RunReport):
-        return held
-    try:
-        stop = _loop(held, options)
-    except BaseException:
-        with suppress(PlanlockError):  # what went wrong before is what there is to tell
-            held.release()
-        raise
-    held.release()
+    return held if isinstance(held, RunReport) else drive(held, options)
+
+
+def drive(held: Session, options: Options) -> RunReport:
+    """Go on with a run in our hands as far as it goes, and let go of it."""
+    held.wishes.here = options.here
+    with held.releasing():
+        try:
+            stop = _loop(held, options)
+        except KeyboardInterrupt:
+            asked = held.asked()
+            if asked is None or asked.wish != "cancel":
+                raise
+            stop = _obey(held, asked)
     return _report(held, stop)
 
 
@@ -103,20 +112,24 @@ def _open(
     leased = runs.leased(project, plan_id)
     known = runs.of_plan(project, plan_id)
     latest = max(known, default=0)
-    if latest and not options.new:
+    if latest and not (options.new or options.fork):
         ended = runs.load_run(project.store, known[latest], plan_id, latest)
         if ended.ended:
             return _ended_report(project, found, latest, known[latest])
-        return session.take_over(project, plan_id, latest, found=found, listener=listener)
+        control.refuse_paused(project, plan_id, latest)
+        return session.take_over(
+            project, plan_id, latest, authority=found.authority, listener=listener
+        )
     number = runs.number_after(plan_id, (*leased, *known))
     others = session.load_others(project, plan_id, number)
-    starting.check_first_step(found, others, number, project.world.now())
+    fork = forking.find(project, found, options.fork) if options.fork else None
+    starting.check_first_step(found, others, number, project.world.now(), fork=fork)
     try:
-        return starting.create(project, found, number, listener)
+        return starting.create(project, found, number, listener, fork=fork)
     except BranchBusy:
         # somebody started this run at the same moment: they hold it, or have finished it
         project.home.fetch(plan_id)
-        if number not in runs.of_plan(project, plan_id):
+        if fork is not None or number not in runs.of_plan(project, plan_id):
             raise
         return _open(project, found, replace(options, new=False), listener)
 
@@ -142,25 +155,47 @@ def _ended_report(project: Project, found: Evidence, number: int, tip: str) -> R
 
 
 def _loop(held: Session, options: Options) -> Stop:
-    held.tree = WorkTree(held.project.work_folder(held.plan.id, held.number), held.project.store)
+    project = held.project
+    folder = project.work_folder(held.plan.id, held.number)
+    held.tree = WorkTree(folder, project.store, project.shared_checkouts)
     held.tree.fill(held.project.store.commit(held.tip).tree, held.tip)
     held.tell("run_started", text=held.branch.removeprefix("refs/heads/"))
-    _settle_intent(held)
+    ending.settle_intent(held)
+    if held.run.index.undos:
+        return stops.going_back(held)
+    if options.skip:
+        _skip_next(held)
     while True:
+        if (asked := held.asked()) is not None:
+            return _obey(held, asked)
         step = _next(held)
         if step is None:
             # a plan that grew meanwhile is adopted; one that changed otherwise is of no concern now
             if isinstance(fresh_evidence(held), Stop) or _next(held) is None:
-                return _close(held)
+                ending.end(held, status="completed")
+                return Stop(status="completed")
             continue
         name = held.plan.file.plan.steps[step].id
         stop = _one(held, step, options)
         if stop is not None:
-            return stop
+            asked = held.asked()
+            return _obey(held, asked) if asked and asked.wish == "cancel" else stop
         last = held.run.latest(name)  # not done where an adopted plan moved or dropped the step
-        asked = options.only_next or options.until == name
-        if asked and last is not None and last.status in DONE:
+        until = options.only_next or options.until == name
+        if until and last is not None and last.status in DONE:
             return Stop(status="paused", message="stopped here as asked")
+
+
+def _obey(held: Session, asked: Request) -> Stop:
+    """Stop between two steps, or end the run."""
+    if asked.wish == "cancel":
+        ending.end(held, status="cancelled", asked=asked)
+        return Stop(status="cancelled", message=control.told(asked))
+    if held.wishes.here() is not None:
+        return Stop(status="paused", message="paused from this terminal")
+    fix = f"planlock resume {held.plan.id}/{held.number}"
+    reason = Reason(code="paused", message=control.told(asked), fix=fix)
+    return Stop(status="paused", reasons=(reason,))
 
 
 def _next(held: Session) -> int | None:
@@ -170,40 +205,6 @@ def _next(held: Session) -> int | None:
         if record is None or record.status not in DONE:
             return number
     return None
-
-
-def _settle_intent(held: Session) -> None:
-    """A command that had started and left no record is recorded as interrupted, not repeated."""
-    lease = held.lease
-    number = held.plan.file.index(lease.step) if lease.step else None
-    if number is None:
-        return
-    step = held.plan.file.plan.steps[number]
-    latest = held.run.latest(step.id)
-    if (latest is not None and latest.attempt >= lease.attempt) or _idempotent(held, step):
-        return
-    found = evidence.gather(
-        held.project, held.plan, now=held.now(), extra_tips=[held.tip, lease.plan_tip]
-    )
-    relied = [vote for vote in found.votes if vote.digest in lease.approvals]
-    gate = RecordedGate(
-        authority=lease.authority,
-        plan_tip=lease.plan_tip,
-        approvals=sorted(vote.digest for vote in relied),
-        approvers=sorted({vote.record.approver for vote in relied}),
-    )
-    error = {"code": "interrupted", "message": "the runner ended while the command was running"}
-    value = publishing.step_value(held, number, status="interrupted", attempt=lease.attempt)
-    value |= {"gate": gate.model_dump(), "error": error}
-    value["started_at"] = time_text(lease.started_at or lease.taken_at)
-    entries = publishing.approval_files(held, found, gate)
-    publishing.publish_record(held, step.id, value, entries, status="interrupted", number=number)
-    held.tell("step_finished", step=number, status="interrupted", text=error["message"])
-
-
-def _idempotent(held: Session, step: Step) -> bool:
-    authority = held.project.authority()
-    return registry.find(step.step_type, authority.policy.plugins).idempotent
 
 
 def _one(held: Session, number: int, options: Options) -> Stop | None:
@@ -254,13 +255,24 @@ def _perform(  # noqa: PLR0913, PLR0917  # the parts of one execution
     seconds = performing.expected_seconds(typed_input(step))
     gate = recording.gate_block(found, decision)
     price = usd(preparing.price(held, step))
-    started = held.intend(gate, step=step.id, attempt=attempt, seconds=seconds, usd=price)
+    if backend is not None and held.tree is not None:
+        held.tree.complete(
+            backend.can_layer
+        )  # which takes a while, in which no command has started
+    started = held.intend(
+        gate,
+        step=step.id,
+        attempt=attempt,
+        seconds=seconds,
+        usd=price,
+        deferred=step.step_type in WITHOUT_EFFECT,
+    )
     held.tell("step_started", step=number, text=step.description)
     performer = Performer(held, step, question=question, decision=decision)
-    done = performer.perform(backend, _streamer(held, number))
+    done = performer.perform(backend, streamer(held, number))
     if done.halted is not None:
         return stops.pause(held, number, done.halted)
-    status = "failed" if done.output.failure else "completed"
+    status = ended_as(done.output.failure)
     check_transition("running", status)
     value = publishing.step_value(held, number, status=status, attempt=attempt)
     value["started_at"] = time_text(started)
@@ -279,7 +291,13 @@ def _perform(  # noqa: PLR0913, PLR0917  # the parts of one execution
     return stops.failed(held, step, failure)
 
 
-def _streamer(held: Session, number: int) -> Callable[[bytes], None]:
+def ended_as(failure: Failure | None) -> str:
+    if failure is None:
+        return "completed"
+    return "interrupted" if failure.code == CANCELLED else "failed"
+
+
+def streamer(held: Session, number: int) -> Callable[[bytes], None]:
     def stream(data: bytes) -> None:
         held.tell("output", step=number, text=data.decode("utf-8", "replace"))
 
@@ -298,23 +316,25 @@ def _skip(held: Session, number: int, found: Evidence, decision: Decision) -> No
     held.tell("step_finished", step=number, status="skipped", text=decision.reasons[0].message)
 
 
-def _close(held: Session) -> Stop:
-    now = time_text(held.now())
-    value = {
-        "kind": "end",
-        "started_at": now,
-        "ended_at": now,
-        "executor": recording.executor(),
-        "status": "completed",
-        "plan_digest": held.plan.file.digest,
-        "total": recording.total_block(held.run.cost),
-    }
-    publishing.publish_record(held, "end", value, {}, status="completed", number=None)
-    if held.tree is not None:
-        held.tree.remove()
-        held.tree = None
-    held.tell("run_finished", status="completed")
-    return Stop(status="completed")
+def _skip_next(held: Session) -> None:
+    """Leave out the first step that is not done; whoever asks is named as git here knows them."""
+    number = _next(held)
+    if number is None:
+        raise UsageError("skipping a step: none is left", hint=f"planlock status {held.plan.id}")
+    found = fresh_evidence(held)
+    if isinstance(found, Stop):
+        raise Refused("skipping a step: the plan has changed", reasons=found.reasons)
+    by = held.project.identity()
+    step = held.plan.file.plan.steps[number]
+    latest = held.run.latest(step.id)
+    check_transition(latest.status if latest else "pending", "skipped")
+    value = publishing.step_value(
+        held, number, status="skipped", attempt=latest.attempt if latest else 1
+    )
+    gate = recording.gate_block(found, Decision(answer=Answer.REFUSED))
+    value |= {"kind": "skip", "gate": gate.model_dump(), "asked_by": f"{by.name} <{by.email}>"}
+    publishing.publish_record(held, step.id, value, {}, status="skipped", number=number)
+    held.tell("step_finished", step=number, status="skipped", text="as asked")
 
 
 def _report(held: Session, stop: Stop) -> RunReport:

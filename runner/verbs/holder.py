@@ -1,10 +1,16 @@
-"""Who runs on this machine: a name for this process, and whether a named one still lives."""
+"""Who holds a run: a name for this process, and whether a named one still lives."""
 
 from __future__ import annotations
 
 import os
 import platform
+from datetime import datetime
 from pathlib import Path
+
+from runner.core.run import lease_ref
+from runner.git import leases, refs
+from runner.git.leases import Lease
+from runner.project import Project
 
 FREE = "nobody"
 
@@ -43,3 +49,14 @@ def gone(holder: str) -> bool:
     if len(parts) != len(mine) or parts[:2] != mine[:2] or parts[1] == "unknown":
         return False
     return not parts[2].isdigit() or _started(int(parts[2])) != parts[3]
+
+
+def lease(project: Project, plan: str, number: int) -> Lease | None:
+    """The last link of a run's lease."""
+    oid = refs.read(project.git_dir, lease_ref(plan, number))
+    return leases.read(project.store, oid) if oid else None
+
+
+def is_at_work(found: Lease, now: datetime) -> bool:
+    """Whether the lease keeps others from taking the run."""
+    return not gone(found.holder) and now < found.expires_at

@@ -13,6 +13,7 @@ from runner.core.errors import (
     FileAccessError,
     ModelError,
     Reason,
+    RunHeld,
     SandboxUnavailable,
     StaleInput,
     StepFailed,
@@ -31,12 +32,14 @@ from runner.core.values import Strict
 from runner.git.objects import Entry
 from runner.git.worktree import WorkTree
 from runner.sandbox import files
-from runner.sandbox.contract import Backend, Command, Limits, Room
+from runner.sandbox.contract import Backend, Command, Layer, Limits, Room
 from runner.steps import registry
 from runner.steps.contract import Context, Failure, Output, StepType
 from runner.verbs import asking, command_output, questions, secret_values, tools
 from runner.verbs.asking import StepModels
 from runner.verbs.changing import Changing
+from runner.verbs.outputs import Outputs
+from runner.verbs.questions import Answers
 from runner.verbs.session import Session
 
 
@@ -54,10 +57,16 @@ class Performed:
 
 
 class Performer:
-    """Performs one step of a held run; `backend` confines commands."""
+    """Performs one step of a held run; its questions go to the step's models unless told."""
 
     def __init__(
-        self, session: Session, step: Step, *, question: Question, decision: Decision
+        self,
+        session: Session,
+        step: Step,
+        *,
+        question: Question,
+        decision: Decision,
+        answers: Answers | None = None,
     ) -> None:
         if session.tree is None:
             raise ValueError("a step needs the run's work tree")
@@ -66,8 +75,11 @@ class Performer:
         self.question = question
         self.decision = decision
         self.tree: WorkTree = session.tree
-        self.models = StepModels(session, step, question=question, decision=decision)
+        self.models: Answers = answers or StepModels(
+            session, step, question=question, decision=decision
+        )
         self.halted: Reason | None = None
+        self.lost: RunHeld | None = None
         environment = session.project.world.environment
         self.secrets = secret_values.of(environment, question.policy.policy)
         self.changing = Changing(
@@ -81,8 +93,8 @@ class Performer:
         with files.Workspace(self.tree.root) as workspace:
             context = Context(
                 goal=self.session.plan.file.plan.goal,
-                outputs=self._outputs(),
-                read=lambda path, limit: workspace.read(path, max_bytes=limit),
+                outputs=Outputs(self.session.run, self.session.plan.file.plan.steps),
+                read=lambda path, limit: self._read(workspace, path, limit),
                 replace=lambda path, content, expect, mode: self.changing.replace(
                     workspace, path, content, expect=expect, mode=mode
                 ),
@@ -102,6 +114,10 @@ class Performer:
             transcripts=self.models.transcripts,
             halted=self.halted if self.halted and self.models.remembered else None,
         )
+
+    def _read(self, workspace: files.Workspace, path: str, limit: int) -> bytes:
+        self.tree.place(path)
+        return workspace.read(path, max_bytes=limit)
 
     def _forget(self) -> None:
         """What a command that had secrets left in ignored files must not reach the next one."""
@@ -150,21 +166,14 @@ class Performer:
         )
         return replace(output, text=text, failure=failure, contacts=contacts)
 
-    def _outputs(self) -> dict[str, str]:
-        found = {}
-        for step in self.session.plan.file.plan.steps:
-            record = self.session.run.latest(step.id)
-            if record and record.status == "completed" and record.output:
-                found[step.id] = record.output.text
-        return found
-
     def _command(
         self, given: RunCommandInput, backend: Backend | None, progress: Callable[[bytes], None]
     ) -> Output:
         if backend is None:
             raise ValueError("a command needs a sandbox backend")
         self._check_reads(given.reads)
-        self.tree.index()
+        self.tree.place(given.working_dir)
+        self.tree.index(backend.can_layer)
         command = Command(
             script=given.command,
             working_dir=given.working_dir,
@@ -175,6 +184,8 @@ class Performer:
             limits=Limits(timeout_s=given.timeout_s),
         )
         outcome = backend.run(command, self._room(), on_output=progress, cancelled=self._tick)
+        if self.lost is not None:
+            raise self.lost
         return self._judged(command_output.of(outcome), given.writes)
 
     def _judged(self, output: Output, writes: Sequence[str]) -> Output:
@@ -195,13 +206,17 @@ class Performer:
         return replace(output, changes=tuple(changes))
 
     def _tick(self) -> bool:
-        """Let the listener show that time goes by; nobody cancels a command from here yet."""
+        """Let the listener show that time goes by; whether the command is to end."""
         self.session.tell("tick", step=self.question.step)
-        return False
+        try:
+            return self.session.attend()
+        except RunHeld as error:
+            self.lost = error
+            return True
 
     def _check_reads(self, reads: Sequence[str]) -> None:
         for glob in reads:
-            if not any(globs.matches(glob, path) for path in self.tree.known):
+            if not any(globs.matches(glob, path) for path in self.tree.paths()):
                 raise StaleInput(f"command input {glob!r}: no file matches it any more")
 
     def _room(self) -> Room:
@@ -214,7 +229,14 @@ class Performer:
             git_objects=(repository.objects,),
             tools=tuple(tools.find(self.session, sandbox.tools)),
             closed=tools.closed_folders(project),
+            beneath=self._beneath(),
         )
+
+    def _beneath(self) -> Layer | None:
+        layers = self.tree.layers
+        if layers is None:
+            return None
+        return Layer(files=layers.checkout.files, scratch=layers.scratch.folder)
 
 
 def _typed(step_type: StepType, step: Step) -> Any:
@@ -237,7 +259,5 @@ def _failure(code: str, message: str) -> Failure:
 
 
 def expected_seconds(given: Strict | None) -> int:
-    """How long a step may take, for its lease."""
-    if isinstance(given, ModelInput):
-        return questions.ANSWER_S
-    return given.timeout_s if isinstance(given, RunCommandInput) else 60
+    """How long a step may leave its lease alone: a command's is renewed while it runs."""
+    return questions.ANSWER_S if isinstance(given, ModelInput) else 0

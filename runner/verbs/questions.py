@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
+from runner.core.cost import Call
 from runner.core.errors import StepFailed
-from runner.core.model_call import CallContext, InputFile, Params, Request
+from runner.core.model_call import Answer, CallContext, InputFile, Params, Request
 from runner.core.plan import ReadFileInput, typed_input
 from runner.core.redaction import redact
 from runner.core.redaction_stream import Redactor
 from runner.core.run import digest_bytes
 from runner.core.text import visible
+from runner.models.contract import OnText
 from runner.steps.contract import Output, Prompt
 from runner.verbs import recording
-from runner.verbs.asking import StepModels
 from runner.verbs.session import Session
 
 ANSWER_S = 300
@@ -21,7 +23,22 @@ LONGEST_PATH = 500
 CUT_OFF = "\n[the answer was cut off here]"
 
 
-def answer(models: StepModels, prompt: Prompt, progress: Callable[[bytes], None]) -> Output:
+class Answers(Protocol):
+    """What answers a step's questions: models, or the record of a run that is done again."""
+
+    held: Session
+    hidden: tuple[str, ...]
+    transcripts: list[dict[str, Any]]
+
+    def complete(self, request: Request, *, on_text: OnText | None = None) -> Answer: ...
+
+    def recorded(self) -> tuple[Call, ...]: ...
+
+    @property
+    def remembered(self) -> bool: ...
+
+
+def answer(models: Answers, prompt: Prompt, progress: Callable[[bytes], None]) -> Output:
     """Ask, and give the answer without secrets; raises ModelError, LedgerError or StepFailed."""
     redactor = Redactor(models.hidden)
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from runner.core.approval import Vote
-from runner.core.errors import AuthorityRefused, BranchBusy, RunHeld
+from runner.core.errors import AuthorityRefused, BranchBusy, GitError, PlanlockError, RunHeld
 from runner.core.gate import Question
 from runner.core.policy import PLANS_FOLDER
+from runner.core.record import RecordedGate
 from runner.core.run import (
     NAMESPACE,
     RUN_FILE,
-    RecordedGate,
     RunFile,
     chain_problems,
     lease_ref,
@@ -23,6 +24,7 @@ from runner.core.run import (
 )
 from runner.core.values import parse_time, time_text
 from runner.git import leases, refs, sshsig, trailers
+from runner.git.control import Request
 from runner.git.home import SEEN
 from runner.git.leases import Lease
 from runner.git.objects import Entry, NewCommit, Signature
@@ -32,7 +34,8 @@ from runner.git.trailers import Trailer
 from runner.git.worktree import WorkTree
 from runner.project import Authority, Project
 from runner.sandbox.contract import Backend
-from runner.verbs import evidence, holder, recording, runs
+from runner.verbs import evidence, holder, provenance, recording, runs
+from runner.verbs.control import Wishes
 from runner.verbs.events import Event, Kind, Listener
 from runner.verbs.evidence import Evidence, PlanAt
 
@@ -43,6 +46,7 @@ GRACE = timedelta(seconds=120)
 class Session:
     """What changes while we hold a run; `tip` is the branch as we last moved it.
 
+    `published_lease` is the link that the lease's ref names; a deferred intent comes after it.
     `votes` are the decisions seen so far, `noted` the digests of those that the ledger has,
     `backends` the sandboxes that confined a trial command, by what the policy requires.
     """
@@ -55,12 +59,17 @@ class Session:
     lease_oid: str
     by: Signature
     listener: Listener
+    published_lease: str = ""
     others: tuple[RunFile, ...] = ()
     tree: WorkTree | None = None
     retried: set[str] = field(default_factory=set)
     votes: dict[str, Vote] = field(default_factory=dict)
     noted: set[str] = field(default_factory=set)
     backends: dict[str, Backend] = field(default_factory=dict)
+    wishes: Wishes = field(default_factory=Wishes)
+
+    def __post_init__(self) -> None:
+        self.published_lease = self.published_lease or self.lease_oid
 
     @property
     def number(self) -> int:
@@ -84,27 +93,41 @@ class Session:
             found, step=step, so_far=so_far, now=self.now(), plan=self.plan.file
         )
 
-    def move_lease(self, **changes: Any) -> None:
+    def move_lease(self, *, sync: bool = True, **changes: Any) -> None:
         """Go one link further in the lease; raises RunHeld where it is no longer ours."""
-        now = self.now()
-        lease = replace(self.lease, taken_at=now, **changes)
+        self._add_link(**changes)
+        self._publish([], reason="lease", sync=sync)
+
+    def _add_link(self, **changes: Any) -> None:
+        lease = replace(self.lease, taken_at=self.now(), **changes)
         oid = leases.write(self.project.store, lease, parent=self.lease_oid, by=self.by)
-        move = Move(ref=lease_ref(self.plan.id, self.number), old=self.lease_oid, new=oid)
-        self._publish([move], reason="lease")
         self.lease, self.lease_oid = lease, oid
 
-    def intend(
-        self, gate: RecordedGate, *, step: str, attempt: int, seconds: int, usd: str
+    def intend(  # noqa: PLR0913  # what a link says of a step
+        self,
+        gate: RecordedGate,
+        *,
+        step: str,
+        attempt: int,
+        seconds: int,
+        usd: str,
+        deferred: bool = False,
+        undo: bool = False,
     ) -> datetime:
-        """Write down what is about to start, before it starts; gives the moment."""
+        """Write down what is about to start, before it starts; gives the moment.
+
+        Deferred, it is published with the step's own commit: for what has no effect before.
+        """
         now = self.now()
-        self.move_lease(
+        write = self._add_link if deferred else self.move_lease
+        write(
             holder=holder.this_process(),
             expires_at=now + timedelta(seconds=seconds) + GRACE,
             started_at=now,
             approvals=tuple(gate.approvals),
             step=step,
             attempt=attempt,
+            undo=undo,
             authority=gate.authority,
             plan_tip=gate.plan_tip,
             reserved_usd=usd,
@@ -129,12 +152,45 @@ class Session:
             )
         )
 
+    def attend(self) -> bool:
+        """Renew the lease in good time while a step goes on; whether the run is to end now.
+
+        Raises RunHeld where somebody took the run over meanwhile.
+        """
+        if not self.lease_oid:
+            return False  # nobody holds what is only replayed
+        if self.now() >= self.lease.taken_at + GRACE / 4:
+            self.move_lease(sync=False, expires_at=self.now() + GRACE)
+        try:
+            asked = self.asked()
+        except GitError:
+            return False  # the home may be back before the step has ended
+        return asked is not None and asked.wish == "cancel"
+
+    def asked(self) -> Request | None:
+        """What somebody asks of this run now, here or from elsewhere; raises GitError."""
+        return self.wishes.look(self.project, self.plan.id, self.number)
+
+    @contextmanager
+    def releasing(self) -> Iterator[None]:
+        """Let go of the lease in the end; what went wrong before is what there is to tell."""
+        try:
+            yield
+        except BaseException:
+            with suppress(PlanlockError):
+                self.release()
+            raise
+        self.release()
+
     def release(self) -> None:
         """Let go of the lease, and note how far the branch is.
 
         What the lease says of a started step stays until that is recorded.
         """
-        self.move_lease(holder=holder.FREE, expires_at=self.now())
+        try:
+            self.move_lease(sync=False, holder=holder.FREE, expires_at=self.now())
+        finally:
+            self.project.publisher.end()
         self.project.home.run_tip(self.plan.id, self.number)
 
     def publish(
@@ -159,16 +215,12 @@ class Session:
             message=trailers.message(subject, pairs),
         )
         commit = recording.sign_commit(self.project, draft)
-        lease = replace(self.lease, taken_at=self.now())
-        lease_oid = leases.write(store, lease, parent=self.lease_oid, by=self.by)
-        moves = [
-            Move(ref=self.branch, old=self.tip, new=commit),
-            Move(ref=lease_ref(self.plan.id, self.number), old=self.lease_oid, new=lease_oid),
-        ]
+        self._add_link()
+        moves = [Move(ref=self.branch, old=self.tip, new=commit)]
         if tag:
             moves.append(Move(ref=tag, old=None, new=commit))
         self._publish(moves, reason=subject)
-        self.tip, self.lease, self.lease_oid = commit, lease, lease_oid
+        self.tip = commit
         if self.tree:
             self.tree.point_to(commit)
             for path, entry in entries.items():
@@ -176,12 +228,16 @@ class Session:
                     self.tree.write(path, entry)
         return commit
 
-    def _publish(self, moves: Sequence[Move], *, reason: str) -> None:
+    def _publish(self, moves: Sequence[Move], *, reason: str, sync: bool = True) -> None:
+        """Move refs, and the lease's to its last link."""
+        ref = lease_ref(self.plan.id, self.number)
+        link = Move(ref=ref, old=self.published_lease, new=self.lease_oid)
         try:
-            self.project.home.publish(moves, reason=reason)
+            self.project.publisher.publish([*moves, link], reason=reason, sync=sync)
         except BranchBusy as error:
             message = f"run {self.plan.id}/{self.number} is no longer ours: {error.message}"
             raise RunHeld(message, hint=f"planlock status {self.plan.id}") from error
+        self.published_lease = self.lease_oid
 
 
 def load_others(project: Project, plan: str, number: int) -> tuple[RunFile, ...]:
@@ -196,12 +252,12 @@ def load_others(project: Project, plan: str, number: int) -> tuple[RunFile, ...]
 
 
 def take_over(
-    project: Project, plan_id: str, number: int, *, found: Evidence, listener: Listener
+    project: Project, plan_id: str, number: int, *, authority: Authority, listener: Listener
 ) -> Session:
     """Go on with a run that nobody holds; raises RunHeld, or AuthorityRefused for a broken chain."""
     tip = project.home.run_tip(plan_id, number) or ""
     run = runs.load_run(project.store, tip, plan_id, number)
-    check_chain(project, found.authority, run, tip)
+    check_chain(project, authority, run, tip)
     plan = evidence.plan_at(project.store, tip, plan_id, on_branch=True)
     if plan is None:
         message = f"run {plan_id}/{number}: its branch holds no plan"
@@ -210,7 +266,7 @@ def take_over(
     old_oid = refs.read(project.git_dir, ref)
     old = leases.read(project.store, old_oid) if old_oid else None
     now = max(project.world.now(), parse_time(run.last_moment))
-    if old and not holder.gone(old.holder) and now < old.expires_at:
+    if old and holder.is_at_work(old, now):
         raise RunHeld(
             f"run {plan_id}/{number} is held by {old.holder} since {time_text(old.taken_at)}, "
             f"until {time_text(old.expires_at)}",
@@ -224,13 +280,16 @@ def take_over(
         taken_at=now,
         expires_at=now + GRACE,
     )
-    by = project.runner_identity(project.runner_name(found.authority))
-    oid = leases.write(project.store, lease, parent=old_oid, by=by)
-    try:
-        project.home.publish([Move(ref=ref, old=old_oid, new=oid)], reason="take lease")
-    except BranchBusy as error:
-        message = f"run {plan_id}/{number}: another runner took it at this moment"
-        raise RunHeld(message, hint="try again") from error
+    by = project.runner_identity(project.runner_name(authority))
+    others = load_others(project, plan_id, number)
+    with project.publisher.begin(plan_id, number):
+        oid = leases.write(project.store, lease, parent=old_oid, by=by)
+        try:
+            move = Move(ref=ref, old=old_oid, new=oid)
+            project.publisher.publish([move], reason="take lease")
+        except BranchBusy as error:
+            message = f"run {plan_id}/{number}: another runner took it at this moment"
+            raise RunHeld(message, hint="try again") from error
     return Session(
         project=project,
         plan=plan,
@@ -240,7 +299,7 @@ def take_over(
         lease_oid=oid,
         by=by,
         listener=listener,
-        others=load_others(project, plan_id, number),
+        others=others,
     )
 
 
@@ -248,7 +307,7 @@ def check_chain(project: Project, authority: Authority, run: RunFile, tip: str) 
     """Raise AuthorityRefused for a run whose records or signatures are not in order."""
     problems = list(chain_problems(run))
     now = project.world.now()
-    signer = evidence.commit_signer(project.store.commit(tip), authority, now)
+    signer = provenance.commit_signer(project.store.commit(tip), authority, now)
     if signer != run.header.runner:
         problems.append(f"its last commit is not signed by {run.header.runner}")
     # In a namespace that no person has, so that nobody can name themselves the runner.

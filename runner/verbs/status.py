@@ -9,11 +9,11 @@ from runner.core import demands, gate
 from runner.core.errors import Reason, Refused
 from runner.core.gate import Answer, Decision, Question, decide
 from runner.core.plan import Step
+from runner.core.record import Record
 from runner.core.rules import judge_step
-from runner.core.run import Record, RunFile, lease_ref, run_status, statuses
+from runner.core.run import RunFile, run_status, statuses
 from runner.core.text import visible
 from runner.core.values import parse_time, time_text
-from runner.git import leases, refs
 from runner.git.leases import Lease
 from runner.project import Project
 from runner.steps import registry
@@ -84,7 +84,7 @@ def status(project: Project, plan_id: str) -> PlanStatus:
     others = [each for each in every if each.header.run != number]
     so_far = evidence.so_far(run, others, number or 1)
     question = evidence.question(found, step=0, so_far=so_far, now=project.world.now())
-    lease = _lease(project, plan_id, number) if run and not run.ended else None
+    lease = holder.lease(project, plan_id, number) if run and not run.ended else None
     held_by = _holder(project, run, lease)
     held = held_by is not None
     going = _going(project, plan, run, lease, held=held) if run and lease else {}
@@ -104,16 +104,11 @@ def status(project: Project, plan_id: str) -> PlanStatus:
     )
 
 
-def _lease(project: Project, plan_id: str, number: int) -> Lease | None:
-    oid = refs.read(project.git_dir, lease_ref(plan_id, number))
-    return leases.read(project.store, oid) if oid else None
-
-
 def _holder(project: Project, run: RunFile | None, lease: Lease | None) -> Holder | None:
     """Who holds the run, judged as `run` judges it before it takes over."""
-    if run is None or lease is None or holder.gone(lease.holder):
+    if run is None or lease is None:
         return None
-    if max(project.world.now(), parse_time(run.last_moment)) >= lease.expires_at:
+    if not holder.is_at_work(lease, max(project.world.now(), parse_time(run.last_moment))):
         return None
     since, until = time_text(lease.taken_at), time_text(lease.expires_at)
     return Holder(name=lease.holder, since=since, until=until)
@@ -124,7 +119,7 @@ def _going(
 ) -> dict[str, str]:
     """The state of a step that has started and left no record yet."""
     index = plan.file.index(lease.step) if lease.step else None
-    if index is None:
+    if index is None or lease.undo:
         return {}
     latest = run.latest(lease.step)
     if latest is not None and latest.attempt >= lease.attempt:
@@ -209,15 +204,18 @@ def _reasons(
 
 
 def _run_status(run: RunFile, steps: Sequence[StepStatus], *, held: bool) -> str:
-    """The run's state; it waits where its next step does."""
+    """The run's state; it waits where its next step does, and else is paused while nobody runs it."""
     if held:
         return "running"
     recorded = run_status(run, [step.id for step in steps])
+    if run.ended:
+        return recorded
     if any(step.status in UNDONE for step in steps):
         return "failed"
     left = [step.status for step in steps if step.status not in {"completed", "skipped"}]
-    waits = recorded == "running" and left[:1] == ["waiting"]
-    return "awaiting_approval" if waits else recorded
+    if recorded == "running" and left[:1] == ["waiting"]:
+        return "awaiting_approval"
+    return "paused"
 
 
 def _approvers(run: RunFile | None, step: str, decision: Decision) -> tuple[str, ...]:

@@ -83,6 +83,13 @@ def still_failed(held: Session, number: int, status: str) -> Stop:
     return Stop(status="failed", step=step.id, reasons=(reason,))
 
 
+def going_back(held: Session) -> Stop:
+    """Effects of the run have begun to be undone: nothing may build on them any more."""
+    fix = f"planlock rollback {held.plan.id}/{held.number}"
+    message = "its rollback has begun, and the run does not go on"
+    return Stop(status="paused", reasons=(Reason(code="rolling_back", message=message, fix=fix),))
+
+
 def pause(held: Session, number: int, *reasons: Reason) -> Stop:
     """Money, a model or something of this machine is missing: the step has not failed."""
     held.tell("waiting", step=number, status="paused")

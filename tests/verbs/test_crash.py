@@ -2,67 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
+from real_runs import approved, expire_lease, started, until
 from team import EDIT, FACTORIAL, READ, Team, command
 
 from runner.project import Project
 from runner.verbs import runs
 
-# whatever started the tests may ignore hang-ups, and a child would inherit that
-MAIN = (
-    "import signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL);"
-    " from runner.cli.main import main; main(sys.argv[1:])"
-)
-SOURCE = str(Path(__file__).parents[2])
 COUNT = command("echo once >> count; sleep 0.1; echo done", more="writes: [count]\n")
 NAMES = ["read", "edit", "check", "last"]
 STEPS = READ + EDIT + COUNT + READ.replace("id: read", "id: last")
-
-
-@contextmanager
-def started(team: Team, *args: str) -> Iterator[subprocess.Popen[str]]:
-    """A planlock of its own, gone at the end."""
-    environment = {**team.environment("ada"), "PYTHONPATH": SOURCE}
-    with subprocess.Popen(
-        [sys.executable, "-c", MAIN, *args],
-        cwd=team.root,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
-                process.kill()
-
-
-def until(process: subprocess.Popen[str], kind: str, *, step: str = "") -> dict[str, Any]:
-    """Read events until one of a kind; fails where the process ends before it."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        event: dict[str, Any] = json.loads(line)
-        if event["kind"] == kind and step in {"", event.get("step")}:
-            return event
-    raise AssertionError(f"no {kind}: {process.stderr.read() if process.stderr else ''}")
-
-
-def approved(team: Team, steps: str) -> None:
-    team.propose("job", steps)
-    team.approve("bob", "job")
 
 
 def finish(team: Team) -> None:
@@ -71,7 +26,7 @@ def finish(team: Team) -> None:
     if done.code == 5:
         assert "check interrupted and is not repeated by itself" in done.out, done.text
         assert team.cli("ada", "run", "job").code == 5
-        done = team.cli("ada", "run", "job", "--retry")
+        done = team.cli("ada", "resume", "job", "--retry")
     assert done.code == 0, done.text
     assert "run job/1 completed" in done.out or "has ended" in done.out
     assert team.show_file("planlock/job/1", "count") == "once"
@@ -195,20 +150,6 @@ def test_A40_frozen_runner_publishes_nothing(team: Team) -> None:
     assert "count" not in team.git("ls-tree", "--name-only", "planlock/job/1")
 
 
-def expire_lease(team: Team) -> None:
-    """Put a link into the lease whose holder is elsewhere and out of time."""
-    ref = "refs/planlock/leases/job/1"
-    old = team.git("log", "-1", "--format=%B", ref)
-    lines = []
-    for line in old.splitlines():
-        name = line.partition(":")[0]
-        new = {"Holder": "elsewhere/0/1/1", "Expires-At": "2026-01-01T00:00:00Z"}.get(name)
-        lines.append(f"{name}: {new}" if new else line)
-    text = "\n".join(lines)
-    link = team.git("commit-tree", f"{ref}^{{tree}}", "-p", ref, "-F", "-", stdin=text)
-    team.git("update-ref", ref, link)
-
-
 @pytest.mark.usefixtures("confined")
 def test_A26_two_runners_in_one_clone(team: Team) -> None:
     """Of two runners that start at once exactly one runs; the other learns who, or how it ended."""
@@ -259,8 +200,8 @@ def test_A26_held_run_is_left_alone(team: Team) -> None:
 
 
 @pytest.mark.usefixtures("confined")
-def test_F08_interrupted_by_the_keyboard(team: Team) -> None:
-    """Ctrl-C ends the command's whole process tree and leaves a run that can be resumed."""
+def test_F08_twice_cancels(team: Team) -> None:
+    """Ctrl-C pressed twice ends the command's whole process tree, records that, and the run."""
     pause = f"3600.{os.getpid()}"
     script = f"echo started; setsid sleep {pause} & sleep {pause} & wait; true"
     approved(team, READ + command(script))
@@ -268,15 +209,46 @@ def test_F08_interrupted_by_the_keyboard(team: Team) -> None:
         until(process, "output")
         while len(running(pause)) < 2:
             assert process.poll() is None
+        press_once(process)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "interrupted" in err
+    assert "cancelling the run" in err
     assert "Traceback" not in err
     assert not running(pause)
     lease = team.git("log", "-1", "--format=%B", "refs/planlock/leases/job/1")
     assert "Holder: nobody" in lease
-    assert team.cli("ada", "run", "job").code == 5
+    story = team.cli("ada", "log", "job/1", "--json").json
+    assert story["status"] == "cancelled"
+    assert [each["status"] for each in story["entries"]] == [
+        "completed",
+        "interrupted",
+        "cancelled",
+    ]
+    assert team.cli("ada", "resume", "job").code == 4
+    assert team.cli("ada", "audit").code == 0
+
+
+def press_once(process: subprocess.Popen[str]) -> None:
+    """Press Ctrl-C and wait until it has been noticed."""
+    assert process.stderr is not None
+    process.send_signal(signal.SIGINT)
+    while "Ctrl-C again cancels" not in process.stderr.readline():
+        assert process.poll() is None
+
+
+@pytest.mark.usefixtures("confined")
+def test_F08_once_pauses(team: Team) -> None:
+    """Ctrl-C pressed once lets the step end, and the run goes on later as if nothing had been."""
+    approved(team, STEPS)
+    with started(team, "run", "job", "--json") as process:
+        until(process, "output", step="check")
+        press_once(process)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert team.cli("ada", "status", "job", "--json").json["run_status"] == "paused"
+    assert not team.refs("refs/planlock/control")
+    finish(team)
 
 
 def running(word: str) -> list[str]:

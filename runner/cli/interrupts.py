@@ -1,0 +1,52 @@
+"""Ctrl-C while a run goes on: once pauses it after its step, twice cancels it."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from runner.cli import render
+
+if TYPE_CHECKING:
+    from runner.verbs.events import Event, Listener
+
+PAUSING = "\npausing after this step; Ctrl-C again cancels the run"
+CANCELLING = "\ncancelling the run"
+TWICE = 2
+
+
+class Interrupts:
+    """Counts, and raises KeyboardInterrupt only where nothing else would notice in good time."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.count = 0
+        self._listener = listener
+        self._is_asking = False
+        self._before: Any = None
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGINT, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def __call__(self, event: Event) -> None:
+        """Pass an event on; a model may leave us waiting without a word."""
+        self._is_asking = event.kind in {"asking", "output"} and (
+            self._is_asking or event.kind == "asking"
+        )
+        self._listener(event)
+
+    def wish(self) -> Literal["pause", "cancel"] | None:
+        if self.count == 0:
+            return None
+        return "pause" if self.count < TWICE else "cancel"
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+        if self.count <= TWICE:
+            render.talk(PAUSING if self.count == 1 else CANCELLING)
+        if self.count > TWICE or (self.count == TWICE and self._is_asking):
+            raise KeyboardInterrupt

@@ -173,5 +173,7 @@ def _whole(change: StepChange) -> list[str]:
 
 def rest(change: StepChange, view: StepView) -> list[str]:
     """Of a changed step what its changes do not tell."""
-    told = {"command"} if any(each.field == "input.command" for each in change.fields) else ()
+    changed = {each.field for each in change.fields}
+    fields = {"input.command": "command", "undo.command": "undo command"}
+    told = {name for field, name in fields.items() if field in changed}
     return ["    in all:", *plan_text.step_body(view, told)]

@@ -141,7 +141,8 @@ def _step(step: StepView) -> Section:
     facts += [("does", step.line), ("for", step.description)]
     told = plan_text.TOLD
     facts += [(plan_text.label(each), each.detail) for each in step.risks if each.label not in told]
-    long = [(name, text) for name, text in step.details if name == "command" or "\n" in text]
+    commands = plan_text.COMMANDS
+    long = [(name, text) for name, text in step.details if name in commands or "\n" in text]
     facts += [each for each in step.details if each not in long]
     facts += [("needs", step.needs), ("digest", step.digest)]
     blocks = [Block(label=name, text=text, language=_language(name)) for name, text in long]
@@ -151,7 +152,7 @@ def _step(step: StepView) -> Section:
 
 
 def _language(name: str) -> str:
-    return "shell" if name == "command" else "text"
+    return "shell" if name in plan_text.COMMANDS else "text"
 
 
 def log(story: RunStory) -> Document:
@@ -162,6 +163,7 @@ def log(story: RunStory) -> Document:
         ("started", f"{story.started_at} by {story.runner}"),
         ("trusted", story.trusted),
         ("plan", story.plan_digest),
+        *([("goes on from", story.forked)] if story.forked else []),
         ("cost", f"{story.cost_usd} USD{unpriced}"),
     ]
     rows = tuple(_entry_row(number, each) for number, each in enumerate(story.entries, 1))
@@ -198,6 +200,7 @@ def entry_facts(entry: Entry) -> list[tuple[str, str]]:
         ("approved by", ", ".join(entry.approvers)),
         ("because", "; ".join(entry.reasons)),
         ("changed", ", ".join(entry.changes)),
+        ("not undone", ", ".join(entry.not_undone)),
         ("sandbox", entry.sandbox),
         *(("contacted", text) for text in entry.contacts),
         *(("asked for", text) for text in entry.contacts_not_made),

@@ -19,6 +19,7 @@ from runner.cli.formats import (
     every_part,
     part_fits,
 )
+from runner.cli.plan_text import COMMANDS
 from runner.core.inert import html, markdown, markdown_block, one_line
 
 # GitHub takes 65,536 characters.
@@ -35,7 +36,7 @@ class Room(NamedTuple):
     rows: int = MOST_ROWS
 
     def limit(self, part: Part) -> int:
-        return self.command if isinstance(part, Block) and part.label == "command" else self.text
+        return self.command if isinstance(part, Block) and part.label in COMMANDS else self.text
 
     def holds(self, part: Part) -> bool:
         few = not isinstance(part, Facts) or len(part.rows) <= self.rows

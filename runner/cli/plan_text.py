@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from runner.core.risks import Risk
     from runner.verbs.show import PlanView, StepView
 
+# Shown in full, as they are written.
+COMMANDS = frozenset({"command", "undo command"})
 # Told by the step itself, by its details and by its warnings.
 TOLD = frozenset({"command", "network", "secret", "unusual_characters"})
 
@@ -80,7 +82,7 @@ def needs(view: StepView) -> str:
 
 def _detail(name: str, value: str) -> list[str]:
     """A command as it is written, however long; what is told about it fits the terminal."""
-    text, is_command = visible(value).rstrip(), name == "command"
+    text, is_command = visible(value).rstrip(), name in COMMANDS
     inner = highlight.command(text) if is_command else text.split("\n")
     if len(inner) == 1:
         line = f"{name}: {inner[0]}"

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from runner.core.cost import Call
 from runner.core.model_call import Kind, Message
-from runner.core.run import Change, Contact
+from runner.core.record import Change, Contact
 
 Reader = Callable[[str], bytes | None]
 

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from runner.core.errors import Refused
-from runner.core.plan import BUILT_IN
+from runner.core.plan_checks import BUILT_IN
 from runner.steps.contract import StepType
 
 GROUP = "planlock.steps"

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from runner.core.plan import RunCommandInput
+from runner.core.plan import RunCommandInput, Step
 from runner.steps.contract import Context, Output, Preview, Reader, StepType
 
 MAY_READ = "may read"
+READERS = frozenset({MAY_READ, f"undo {MAY_READ}"})
+
+
+def undoing(undo: Step) -> list[tuple[str, str]]:
+    """What a reviewer sees of an undo command, each name with `undo` before it."""
+    given = RunCommandInput.model_validate(undo.input)
+    told = dict(RunCommand().preview(given, lambda _: None).details)
+    told["may write"] = "nothing: what it leaves in files is thrown away"
+    return [(f"undo {name}", text) for name, text in told.items()]
 
 
 class RunCommand(StepType):

@@ -10,12 +10,19 @@ from pathlib import Path
 from runner.core import command_line, gate, globs, paths, risks
 from runner.core.demands import Demand, Keys, candidates, demands, summary
 from runner.core.errors import Reason, UsageError, WorkspaceSecurityError
-from runner.core.plan import PlanFile, RunCommandInput, Step, typed_input
+from runner.core.plan import PlanFile, RunCommandInput, Step, typed_input, undo_step
 from runner.core.policy import Policy, PolicyFile, Rule
 from runner.core.policy_checks import decides, example_hit
 from runner.core.policy_warnings import Caution, warnings
 from runner.core.risks import Risk
-from runner.core.rules import Ruling, judge_step, requirements, rulings
+from runner.core.rules import (
+    THE_COMMAND,
+    THE_UNDO,
+    Ruling,
+    judge_step,
+    requirements,
+    rulings,
+)
 from runner.core.text import visible
 from runner.project import Project
 from runner.verbs import evidence, policy_files, show
@@ -273,8 +280,9 @@ def _subjects(step: Step, found: Sequence[Ruling]) -> Iterator[Subject]:
 
 def _doubt(step: Step, about: str) -> str:
     """Say why some rule is in doubt."""
-    given = typed_input(step)
-    if not isinstance(given, RunCommandInput) or about != "the command":
+    judged = {THE_COMMAND: step, THE_UNDO: undo_step(step)}.get(about)
+    given = typed_input(judged) if judged else None
+    if not isinstance(given, RunCommandInput):
         return "in doubt: the rule's path covers a part of it, or differs in upper and lower case"
     line = command_line.read(given.command, variables=given.env)
     own = (

@@ -6,7 +6,8 @@ import difflib
 from dataclasses import dataclass
 
 from runner.core import globs
-from runner.core.plan import BUILT_IN, EditFileInput, Plan, RunCommandInput, Step, typed_input
+from runner.core.plan import EditFileInput, Plan, RunCommandInput, Step, typed_input
+from runner.core.plan_checks import BUILT_IN
 from runner.core.text import visible
 from runner.git.objects import ObjectStore
 from runner.steps import registry

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from runner import schemas
 from runner.core import demands, doubts, gate, refusals, risks, validation
 from runner.core.errors import KeyNotFound, NotFound, NotGoverned
-from runner.core.plan import Plan, PlanFile, RunCommandInput, Step, typed_input
+from runner.core.plan import Plan, PlanFile, RunCommandInput, Step, typed_input, undo_step
 from runner.core.policy import Policy
 from runner.core.risks import Risk
 from runner.core.rules import Verdict, judge_step
 from runner.core.text import hidden_characters, visible
 from runner.git.objects import ObjectStore
 from runner.project import Project
+from runner.steps import run_command
 from runner.steps.contract import Preview
-from runner.steps.run_command import MAY_READ
 from runner.verbs import propose
 from runner.verbs.amended import find_plan
 from runner.verbs.evidence import Amended, PlanAt
@@ -114,12 +114,14 @@ def step_lines(store: ObjectStore, plan: PlanAt, names: Collection[str]) -> tupl
 
 
 def _given(step: Step) -> str:
-    """What a command may reach and gets beside the workspace."""
-    given = typed_input(step)
+    """What a command may reach and gets beside the workspace, and the command that undoes it."""
+    given, undo = typed_input(step), undo_step(step)
+    more = f"; undo: {visible(str(undo.input['command']))}{_given(undo)}" if undo else ""
     if not isinstance(given, RunCommandInput):
-        return ""
+        return more
     hosts = f"; may contact {', '.join(given.network)}" if given.network else ""
-    return hosts + (f"; gets secrets {', '.join(given.secrets)}" if given.secrets else "")
+    secrets = f"; gets secrets {', '.join(given.secrets)}" if given.secrets else ""
+    return f"{hosts}{secrets}{more}"
 
 
 def reached(plan: PlanAt) -> Reached | None:
@@ -215,14 +217,15 @@ def _with_draft(view: StepView, amended: Amended, policy: Policy | None) -> Step
 
 
 def _details(item: StepPreview, policy: Policy | None) -> list[tuple[str, str]]:
-    """What the step type tells, and what the policy lets every command read."""
+    """What the step type tells, what the policy lets every command read, and what undoes it."""
+    details, undo = list(item.preview.details), undo_step(item.step)
+    if undo is not None:
+        details += run_command.undoing(undo)
     tools = policy.sandbox.tools if policy else ()
-    if item.step.step_type != "run_command" or not tools:
-        return list(item.preview.details)
+    if not tools:
+        return details
     more = f", sandbox.tools: {', '.join(tools)}"
-    return [
-        (key, value + more if key == MAY_READ else value) for key, value in item.preview.details
-    ]
+    return [(key, value + more if key in run_command.READERS else value) for key, value in details]
 
 
 def _barred(step: Step, policy: Policy | None) -> Iterator[str]:

@@ -153,6 +153,8 @@ class Story:
     def look_back(self) -> None:
         self.say("What happened, from git alone; what it cost; the database agrees with git")
         self.play("ada", ["planlock", "log", RUN])
+        self.say("The run is done again in a scratch workspace: the same files come of it")
+        self.play("ada", ["planlock", "replay", RUN])
         self.play("ada", ["git", "log", "--oneline", f"planlock/{RUN}"])
         self.play("ada", ["git", "diff", "main", f"planlock/{RUN}", "--", "calc"])
         self.play("ada", ["git", "status", "--short"])

@@ -146,6 +146,11 @@ def of_failure(
     return {**_head(request, file, calls), "error": failed}
 
 
+def messages(request: Request) -> list[dict[str, str]]:
+    """What was asked, as the file of the question has it."""
+    return [{"role": each.role, "content": _shown(each.content)} for each in request.messages]
+
+
 def _head(request: Request, file: str, calls: Sequence[Call]) -> dict[str, Any]:
     return {
         "version": 1,
@@ -153,9 +158,7 @@ def _head(request: Request, file: str, calls: Sequence[Call]) -> dict[str, Any]:
         "kind": request.kind,
         "prompt_version": request.context.prompt_version,
         "inputs": [each.model_dump() for each in request.context.inputs],
-        "messages": [
-            {"role": each.role, "content": _shown(each.content)} for each in request.messages
-        ],
+        "messages": messages(request),
         "max_tokens": request.params.max_tokens,
         "calls": [call.model_dump() for call in calls],
     }

@@ -14,7 +14,7 @@ help:
 	@echo "make demo     play the main job in a throw-away repository"
 	@echo "make test     run the tests"
 	@echo "make lint     formatter, linter, strict types"
-	@echo "make bench    what approvals, calls of models and commands cost, against doing without"
+	@echo "make bench    what steps, workspaces, plans and more cost, against the disk, git and peers"
 	@echo "make mutants  change the rules in many small ways, and see which changes no test notices"
 	@echo "make fuzz     try FUZZ_RUNS odd inputs on each thing that reads or shows what strangers wrote"
 	@echo "make clean    remove the virtual environment and caches"
@@ -35,9 +35,8 @@ format: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check --fix runner tests
 
 bench: $(VENV)/installed-dev
-	@$(VENV)/bin/python -m tests.benchmarks.approvals
-	@$(VENV)/bin/python -m tests.benchmarks.router
-	@$(VENV)/bin/python -m tests.benchmarks.commands
+	@set -e; for name in startup steps workspaces peers plans scale approvals router commands; do \
+	  $(VENV)/bin/python -m tests.benchmarks.$$name; done
 
 mutants: $(VENV)/installed-mutation
 	$(VENV)/bin/mutmut run --max-children $(MUTANT_JOBS) $(MUTANTS)

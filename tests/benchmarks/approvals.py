@@ -21,9 +21,9 @@ from runner.core.approval import NAMESPACE
 from runner.core.documents import dump
 from runner.git import sshsig
 from runner.git.signing import FileSigner, SshSigner
-from runner.project import Project, real_world
 from runner.verbs import evidence
 from tests.benchmarks.lines import Line, each, show
+from tests.benchmarks.scene import opened
 
 MESSAGE = b"what is signed\n"
 TYPES = {
@@ -75,8 +75,8 @@ def commits(team: Team, times: int) -> list[Line]:
     oid = team.git("rev-parse", "HEAD")
     argv = ["git", "-c", f"gpg.ssh.allowedSignersFile={team.root}/plans/allowed_signers"]
     argv += ["verify-commit", oid]
-    with project(team) as opened:
-        commit = opened.store.commit(oid)
+    with opened(team) as project:
+        commit = project.store.commit(oid)
         assert commit.signature is not None
         signature, part = commit.signature, commit.signed_part
         ours = each(lambda: sshsig.verify(signature, part, namespace="git"), times)
@@ -95,14 +95,6 @@ def commits(team: Team, times: int) -> list[Line]:
     ]
 
 
-def project(team: Team) -> Project:
-    world = real_world()
-    environment = team.environment("ada")
-    return Project(
-        type(world)(now=world.now, random=world.random, environment=environment, folder=team.root)
-    )
-
-
 def decisions(team: Team, count: int, times: int) -> list[Line]:
     """Read and judge many approvals of one plan, and decide on them."""
     team.propose("job", EDIT)
@@ -114,12 +106,12 @@ def decisions(team: Team, count: int, times: int) -> list[Line]:
         path = f"plans/job/approvals/{value['id']}.yaml"
         files |= {path: data, f"{path}.sig": signer.sign(data, namespace=NAMESPACE)}
     commit_on(team, "plan/job", files)
-    with project(team) as opened:
-        plan = evidence.find_plan(opened, "job")
-        now = opened.world.now()
-        cold = each(lambda: evidence.gather(opened, plan, now=now), 1)
-        warm = each(lambda: evidence.gather(opened, plan, now=now), times)
-        found = evidence.gather(opened, plan, now=now)
+    with opened(team) as project:
+        plan = evidence.find_plan(project, "job")
+        now = project.world.now()
+        cold = each(lambda: evidence.gather(project, plan, now=now), 1)
+        warm = each(lambda: evidence.gather(project, plan, now=now), times)
+        found = evidence.gather(project, plan, now=now)
         question = evidence.question(found, step=0, so_far=gate.SoFar(run=1), now=now)
         assert gate.decide(question).allowed
         decide = each(lambda: gate.decide(question), times)

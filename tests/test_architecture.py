@@ -31,7 +31,7 @@ IMPURE = {
 }
 STARTS_PROCESSES = {
     "runner.git.command": "git, in the one way that a repository's settings cannot bend",
-    "runner.git.objects": "the long-lived `git cat-file`, with the same arguments",
+    "runner.git.objects_reader": "the long-lived `git cat-file`, with the same arguments",
     "runner.git.signing": "ssh-keygen, to sign with a person's key",
     "runner.sandbox.bubblewrap": "bwrap",
     "runner.sandbox.listener": "the program that listens inside a network of its own",

@@ -13,7 +13,6 @@ from typing import TextIO, cast
 
 import click
 
-from runner.core.inert import ActionsLog
 from runner.core.text import visible
 
 # What our own colours and the clock of a run are made of: no text that comes from elsewhere may
@@ -93,6 +92,8 @@ def _guard(stream: TextIO | None) -> Guarded | None:
         stream.reconfigure(encoding="utf-8" if ascii_only else None, errors="backslashreplace")
     if not in_actions():
         return Guarded(stream, _for_terminal)
+    from runner.core.inert import ActionsLog
+
     log = ActionsLog()
     return Guarded(stream, log.feed, log.finish)
 

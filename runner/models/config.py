@@ -13,14 +13,8 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from runner.core.errors import InvalidDocument
 from runner.core.model_call import Kind
-from runner.core.plan import (
-    Check,
-    EnvName,
-    Version,
-    check_problems,
-    mappings,
-    model_problems,
-)
+from runner.core.plan import EnvName, Version, model_problems
+from runner.core.plan_checks import Check, check_problems, mappings
 from runner.core.validation import Format
 from runner.core.values import Line, Strict, Usd
 

@@ -56,7 +56,7 @@ def decide(project: Project, plan_id: str, wish: Wish) -> Decided:
         steps = _approvable(plan, wish, steps, skipped)
         barred = _check_barred(plan, found.authority.policy, steps)
     value = record_value(project, plan, found.authority, wish, approver=approver, now=now)
-    value["steps"] = {name: plan.file.digests[_index(plan, name)] for name in steps}
+    value["steps"] = {name: plan.file.digests[plan.file.places[name]] for name in steps}
     value["skipped"] = list(skipped)
     value["supersedes"] = sorted(vote.digest for vote in replaced)
     notes = tuple(_still_standing(plan, mine, replaced, value))
@@ -187,7 +187,8 @@ def _still_standing(
 ) -> Iterator[str]:
     """Tell of earlier decisions about the same steps that go on, unless withdrawn."""
     for vote in mine:
-        live = [name for name in vote.record.steps if name in _live(vote.record.steps, plan)]
+        same = _live(vote.record.steps, plan)
+        live = [name for name in vote.record.steps if name in same]
         if vote not in replaced and not set(live).isdisjoint(value["steps"]):
             kind = NOUNS[vote.record.decision]
             yield f"your earlier {kind} {vote.record.id} of {', '.join(live)} still holds"
@@ -195,9 +196,9 @@ def _still_standing(
 
 def _to_come(plan: PlanAt, steps: Sequence[str]) -> Iterator[str]:
     """Tell of steps whose text is not there yet: what it is, nobody can have approved."""
-    for step in filter(is_draft, plan.file.plan.steps):
-        names = plan_ids(plan)
-        later = [name for name in names[names.index(step.id) :] if name in steps]
+    names, asked = plan_ids(plan), set(steps)
+    for number, step in enumerate(plan.file.plan.steps):
+        later = [name for name in names[number:] if name in asked] if is_draft(step) else []
         if later:
             yield (
                 f"{step.id} is drafted by a model when the run gets there: then approve"
@@ -290,8 +291,4 @@ def plan_ids(plan: PlanAt) -> list[str]:
 
 
 def _step(plan: PlanAt, name: str) -> Step:
-    return plan.file.plan.steps[_index(plan, name)]
-
-
-def _index(plan: PlanAt, name: str) -> int:
-    return plan_ids(plan).index(name)
+    return plan.file.plan.steps[plan.file.places[name]]

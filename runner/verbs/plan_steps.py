@@ -62,20 +62,22 @@ class Workshop:
         return self.changed[path] if path in self.changed else self.files.text(path)
 
     def _keep(self, step: Step) -> None:
-        self.steps.append(step.model_dump())
+        self.steps.append(step.model_dump(exclude_unset=True))
         given = typed_input(step)
         if isinstance(given, EditFileInput) and given.instruction is None:
             self.changed[given.path] = _applied(given, self.read(given.path))
 
     def _add(self, each: Intent, given: Mapping[str, Any], old: Sequence[Step]) -> None:
         taken = {step["id"] for step in self.steps}
-        same = next((step.id for step in old if _does(step, each) and step.id not in taken), None)
+        same = next((step for step in old if _does(step, each) and step.id not in taken), None)
+        undo = same.model_dump(exclude_unset=True, include={"undo"}) if same else {}
         self.steps.append(
             {
-                "id": same or intent.step_name(each.kind, each.target, taken),
+                "id": same.id if same else intent.step_name(each.kind, each.target, taken),
                 "step_type": STEP_TYPES[each.kind],
                 "description": _line(each.task),
                 "input": dict(given),
+                **undo,
             }
         )
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from runner.core.errors import Reason, Refused, SandboxUnavailable
 from runner.core.gate import Question
 from runner.core.plan import RunCommandInput, Step, typed_input
-from runner.core.policy import Confinement
+from runner.core.policy import Confinement, Policy
 from runner.sandbox.commands import find_backend
 from runner.sandbox.contract import Backend
 from runner.steps import registry
@@ -25,12 +25,19 @@ def prepare(held: Session, question: Question) -> tuple[Backend | None, tuple[Re
         registry.find(step.step_type, question.policy.policy.plugins)
     except Refused as error:
         return None, (Reason(code="plugin_not_allowed", message=error.message, fix=error.hint),)
+    return prepare_command(held, step, question.policy.policy)
+
+
+def prepare_command(
+    held: Session, step: Step, policy: Policy
+) -> tuple[Backend | None, tuple[Reason, ...]]:
+    """Find a sandbox and the secrets for a step that is a command; else reasons."""
     given = typed_input(step)
     if not isinstance(given, RunCommandInput):
         return None, ()
     if reasons := secret_values.lacking(step, held.project.world.environment):
         return None, reasons
-    return _confinement(held, given, question.policy.policy.sandbox.require)
+    return _confinement(held, given, policy.sandbox.require)
 
 
 def _confinement(

@@ -11,7 +11,8 @@ from runner.core.errors import Reason
 from runner.core.gate import Answer, Decision, Question
 from runner.core.plan import Step
 from runner.core.policy import Assurance
-from runner.core.run import DONE, RunFile, plan_branch
+from runner.core.run import RunFile, plan_branch
+from runner.core.run_states import DONE
 from runner.core.values import time_text
 from runner.git import refs
 from runner.project import Project

@@ -244,7 +244,7 @@ FINDINGS: Final[Mapping[Callable[[Forger], None], Mapping[str, str]]] = {
     told_as_failed: {"draft_differs": "write: it failed, and yet it changed the plan"},
     told_of_another_step: {"digest_differs": "step last is not the one that the plan has"},
     told_without_a_gate: {"not_allowed": "002-draft-write.yaml: it names no decision"},
-    told_after_the_step: {"order": "step write was drafted while ['last'] was next"},
+    told_after_the_step: {"order": "step write was drafted while last was next"},
     done_without_waiting: {"not_allowed": "1 of 1 approval missing"},
     step_told_as_a_draft: {"unreadable": "`draft` must be null"},
     file_told_by("002-draft-write.yaml"): {"unapproved_change": "this is a completed amendment"},

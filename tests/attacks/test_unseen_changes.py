@@ -44,6 +44,7 @@ def test_A33_a_file_mapped_into_memory_on_tmpfs(team: Team) -> None:
     ):
         tree, commit = WorkTree(Path(folder) / "work", store), team.git("rev-parse", "HEAD")
         tree.fill(store.commit(commit).tree, commit)
+        tree.place_all()
         time.sleep(2 * changed.TICK_NS / 1e9)
         tree.write("later", tree.known["later"].entry)
         stamp = changed.Stamp.of(tree.root / "utils.py")

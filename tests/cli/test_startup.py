@@ -12,6 +12,8 @@ import pytest
 
 SOURCE = Path(__file__).parents[2]
 HEAVY = {"sqlalchemy", "git", "httpx", "alembic", "fastapi", "jinja2", "mako", "opentelemetry"}
+# What parsing and checking a plan need no more than help does.
+SLOW = {"pydantic", "jsonschema", "cryptography", "email", "difflib", "_hashlib", "tempfile"}
 PROBE = """
 import atexit, json, sys
 atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=open({file!r}, "w")))
@@ -52,15 +54,22 @@ def outside(tmp_path: Path) -> Path:
 def test_help_loads_almost_nothing(outside: Path, args: tuple[str, ...]) -> None:
     """Help needs neither database, git, parsers nor models of documents."""
     loaded = imported(outside, *args)
-    assert not loaded & (HEAVY | {"pydantic", "yaml", "jsonschema", "cryptography"})
+    assert not loaded & (HEAVY | SLOW | {"yaml", "traceback"})
     assert not {name for name in loaded if name.startswith("runner.verbs.")}
+
+
+def test_help_loads_little_beside_click(outside: Path) -> None:
+    """Of ours the entry, the guarded streams, the errors and how texts are made visible."""
+    ours = {name for name in imported(outside, "--help") if name.startswith("runner")}
+    assert len(ours) <= 7
 
 
 def test_validate_loads_no_database_and_no_git(outside: Path) -> None:
     """`validate` works outside any repository, on what parsing and checking need."""
     loaded = imported(outside, "validate", "one.yaml")
-    assert not loaded & HEAVY
+    assert not loaded & (HEAVY | SLOW)
     assert "runner.project" not in loaded
+    assert len({name for name in loaded if name.startswith("runner")}) <= 30
 
 
 def test_schema_loads_no_database_and_no_git(outside: Path) -> None:

@@ -17,6 +17,8 @@ ERRORS: Mapping[str, str] = {
     "authority_refused": "the trusted branch or a run cannot be believed: moved other than forward,"
     " rewritten, or a shallow clone",
     "run_held": "another runner holds the run",
+    "run_over": "the run has ended: nothing more can be asked of it",
+    "answer_missing": "the run's branch lacks what a model answered, so it cannot be replayed",
     "branch_busy": "a branch is checked out with changes, or moved at the same moment",
     "outside_failed": "something outside of planlock failed",
     "git_failed": "a git command ended with an error; the message has what it said",
@@ -46,6 +48,10 @@ ERRORS: Mapping[str, str] = {
 }
 
 REASONS: Mapping[str, str] = {
+    "paused": "somebody paused the run; `planlock resume` goes on",
+    "cancel_asked": "somebody asked for the run's end; `planlock cancel` brings it about",
+    "undo_failed": "an undo command failed, or nobody knows what came of it",
+    "rollback_conflict": "a path of a merged run has changed since on the trusted branch",
     "approvals_missing": "fewer people approved than the policy asks for",
     "answer_differs": "an import would replace a stored answer by another one",
     "approval_consumed": "an approval was good for so many runs, or so much money, and is used up",
@@ -64,12 +70,14 @@ REASONS: Mapping[str, str] = {
     "made_in_future": "a record is dated more than five minutes ahead",
     "network_not_allowed": "a command names a host that the policy does not list",
     "not_a_person": "the signer is not one of the policy's people",
+    "not_done": "a fork would leave a step behind that the other run had not done",
     "not_drafted": "the step has an instruction and no text yet: a model drafts it in the run",
     "not_proposed": "the plan has no `base` and `author` yet",
     "plan_unsigned": "the policy asks for signed plans; a commit of the plan is not signed",
     "plugin_not_allowed": "the step's type comes from a plugin that the policy does not list",
     "policy_denied": "a rule denies the step, or no rule names a protected path",
     "rejected": "someone rejected the step; a run skips it",
+    "rolled_back": "a fork would count a step as done that was taken back",
     "network_unavailable": "the command asks for a network, to which the sandbox here cannot hold it",
     "sandbox_unavailable": "the policy asks for confinement and this machine cannot confine",
     "review_outdated": "since it was shown for review, what an approval would say has changed",
@@ -77,6 +85,7 @@ REASONS: Mapping[str, str] = {
     "secret_not_allowed": "a command asks for a secret that the policy does not list",
     "secret_overridden": "a command sets a variable itself and asks for it as a secret",
     "secret_too_short": "a secret has fewer than 8 characters: outputs could not be kept free of it",
+    "rolling_back": "undo commands of the run have been started: it can only be rolled back",
     "self_approval": "the approver wrote, prompted or signed the plan",
     "skips_differ": "the approver did not know which steps were left out before this one",
     "stale": "the plan's branch changes more than the plan, or the plan changed under the run",
@@ -86,6 +95,7 @@ REASONS: Mapping[str, str] = {
 }
 
 FAILURES: Mapping[str, str] = {
+    "cancelled": "the run was cancelled while the command was running",
     "command_failed": "the command ended with an exit code other than 0, or by a signal",
     "command_not_found": "exit code 127: a program was not found in the sandbox",
     "draft_failed": "no draft of a model applies to the file, or none is valid",
@@ -129,6 +139,7 @@ PATHS: Mapping[str, str] = {
 }
 
 PROBLEMS: Mapping[str, str] = {
+    "request": "a commit on a control ref is no request",
     "alias": "YAML alias (`*name`)",
     "ambiguous_key": "allowed_signers: one key both as `cert-authority` and as a key of its own",
     "ambiguous_number": "some parsers read it as a number: quote it",

@@ -14,8 +14,9 @@ EXECUTED = (
     "docs/audit.md",
     "docs/planning.md",
     "docs/sandbox.md",
+    "docs/runs.md",
 )
-GOVERNED = ("README.md", "docs/audit.md", "docs/planning.md", "docs/sandbox.md")
+GOVERNED = ("README.md", "docs/audit.md", "docs/planning.md", "docs/sandbox.md", "docs/runs.md")
 
 
 def read(name: str) -> str:
@@ -32,7 +33,7 @@ def opened(name: str, folder: Path) -> Story:
     story = Story(folder.resolve())
     if name in GOVERNED:
         _govern(story)
-    if name == "docs/audit.md":
+    if name in {"docs/audit.md", "docs/runs.md"}:
         list(play(story, read("README.md")))
     return story
 

@@ -9,7 +9,8 @@ from fake_context import Files
 from runner.core.canonical import sha256_text
 from runner.core.errors import Refused
 from runner.core.fence import fenced
-from runner.core.plan import BUILT_IN, INPUTS, ModelInput, ReadFileInput, RunCommandInput
+from runner.core.plan import INPUTS, ModelInput, ReadFileInput, RunCommandInput
+from runner.core.plan_checks import BUILT_IN
 from runner.steps import registry
 from runner.steps.model_steps import MATERIAL_LIMIT, Analyze, Summarize
 from runner.steps.read_file import ReadFile

@@ -8,7 +8,7 @@ import pytest
 from model_script import PLANNING, code, drafting, intents, write_script
 from team import FACTORIAL, UTILS, Team
 
-from runner.core.documents import parse
+from runner.core.documents import dump, parse
 
 GOAL = "Add factorial"
 NAME = "add-factorial"
@@ -57,6 +57,22 @@ def steps_of(team: Team) -> dict[str, dict[str, object]]:
     return {
         step["id"]: step["input"] for step in parse(f"{text}\n".encode(), file="p").value["steps"]
     }
+
+
+def test_a_revision_keeps_undo_commands(planned: Team, tmp_path: Path) -> None:
+    """A person added one to each step; the kept step keeps its digest, the changed one its undo."""
+    text = planned.show_file(f"plan/{NAME}", f"plans/{NAME}/plan.yaml")
+    value = parse(f"{text}\n".encode(), file="p").value
+    for step in value["steps"]:
+        step["undo"] = {"command": f"undo {step['id']}"}
+    planned.write({f"plans/{NAME}/plan.yaml": dump(value).decode()})
+    assert planned.cli("ada", "propose", NAME).code == 0
+    before = planned.cli("ada", "show", NAME, "--json").json["steps"]
+    done = planned.cli("ada", "revise", NAME, "make it iterative", env=revision(tmp_path))
+    assert done.code == 0, done.text
+    after = planned.cli("ada", "show", NAME, "--json").json["steps"]
+    assert after[0]["digest"] == before[0]["digest"]
+    assert ["undo command", "undo edit-utils"] in after[1]["details"]
 
 
 def test_a_revision_keeps_untouched_steps_and_their_approvals(

@@ -39,7 +39,6 @@ from runner.git.signing_keys import DEFAULTS, usable_key
 from runner.settings import KeySettings, ModelSettings
 
 if TYPE_CHECKING:
-    from runner.git.shared_checkouts import SharedCheckouts
     from runner.ledger.store import Ledger
     from runner.models.contract import Models
 
@@ -374,13 +373,6 @@ class Project:
         ledger = Ledger(self.ledger_url, project=self.authority().policy.repository)
         self._open.append(ledger.close)
         return ledger
-
-    @cached_property
-    def shared_checkouts(self) -> SharedCheckouts:
-        """What commands of all runs see beneath their own files."""
-        from runner.git.shared_checkouts import SharedCheckouts
-
-        return SharedCheckouts(self.repository.state / "checkouts", self.store)
 
     def work_folder(self, plan: str, run: int) -> Path:
         """Where the files of a run lie on this machine."""

@@ -155,6 +155,11 @@ class SharedCheckouts:
             leftovers.take_away(making)
 
 
+def of(state: Path, store: ObjectStore) -> SharedCheckouts:
+    """Those of a repository."""
+    return SharedCheckouts(state / "checkouts", store)
+
+
 def unused(folder: Path) -> Iterator[Unused]:
     """What no process uses now, whole or not."""
     for place in (folder / TREES, folder / SCRATCH):

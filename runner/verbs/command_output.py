@@ -7,8 +7,6 @@ from runner.sandbox.contract import Outcome
 from runner.steps.contract import Failure, Output
 from runner.verbs import recording
 
-CANCELLED = "cancelled"
-
 
 def of(outcome: Outcome) -> Output:
     decoded = outcome.output.decode("utf-8", "replace").replace("\r\n", "\n")
@@ -28,7 +26,7 @@ def of(outcome: Outcome) -> Output:
 
 def _ended_from_outside(outcome: Outcome) -> Failure | None:
     if outcome.cancelled:
-        return Failure(code=CANCELLED, message="the command was ended because the run is")
+        return Failure(code="cancelled", message="the command was ended because the run is")
     if outcome.timed_out:
         return Failure(code="timed_out", message="the command ran out of time and was killed")
     if outcome.limit_hit:

@@ -12,6 +12,7 @@ from runner.core.plan import typed_input
 from runner.core.run import run_status, statuses
 from runner.core.run_states import DONE, check_transition
 from runner.core.values import time_text, usd
+from runner.git import shared_checkouts
 from runner.git.control import Request, Wish
 from runner.git.worktree import WorkTree
 from runner.project import Project
@@ -33,7 +34,6 @@ from runner.verbs import (
     stops,
 )
 from runner.verbs.adopting import fresh_evidence
-from runner.verbs.command_output import CANCELLED
 from runner.verbs.events import Listener
 from runner.verbs.evidence import Evidence
 from runner.verbs.performing import Performer
@@ -157,7 +157,8 @@ def _ended_report(project: Project, found: Evidence, number: int, tip: str) -> R
 def _loop(held: Session, options: Options) -> Stop:
     project = held.project
     folder = project.work_folder(held.plan.id, held.number)
-    held.tree = WorkTree(folder, project.store, project.shared_checkouts)
+    checkouts = shared_checkouts.of(project.repository.state, project.store)
+    held.tree = WorkTree(folder, project.store, checkouts)
     held.tree.fill(held.project.store.commit(held.tip).tree, held.tip)
     held.tell("run_started", text=held.branch.removeprefix("refs/heads/"))
     ending.settle_intent(held)
@@ -294,7 +295,7 @@ def _perform(  # noqa: PLR0913, PLR0917  # the parts of one execution
 def ended_as(failure: Failure | None) -> str:
     if failure is None:
         return "completed"
-    return "interrupted" if failure.code == CANCELLED else "failed"
+    return "interrupted" if failure.code == "cancelled" else "failed"
 
 
 def streamer(held: Session, number: int) -> Callable[[bytes], None]:

@@ -82,7 +82,7 @@ def _replays(project: Project) -> Iterator[Cleaned]:
 def _checkouts(project: Project) -> Iterator[Cleaned]:
     """What no command is shown now; the next one makes its own again."""
     state = project.repository.state
-    for each in shared_checkouts.unused(project.shared_checkouts.folder):
+    for each in shared_checkouts.unused(shared_checkouts.of(state, project.store).folder):
         place = str(each.path.relative_to(state))
         yield Cleaned(kind="checkout", name=place, size=each.size)
 

@@ -10,7 +10,7 @@ from runner.core.plan import RunCommandInput, typed_input
 from runner.core.record import Record, RecordedGate, RecordFile
 from runner.core.run import RunFile
 from runner.core.values import parse_time
-from runner.git import graph
+from runner.git import graph, shared_checkouts
 from runner.git.leases import Lease
 from runner.git.worktree import WorkTree
 from runner.project import Project
@@ -54,7 +54,8 @@ class Replayer:
         self.plan_id, self.number = run.header.plan, run.header.run
         name = f"{self.plan_id}-{self.number}@{holder.this_process().replace('/', '@')}"
         folder = project.repository.state / "replay" / name
-        self.tree = WorkTree(folder, project.store, project.shared_checkouts)
+        checkouts = shared_checkouts.of(project.repository.state, project.store)
+        self.tree = WorkTree(folder, project.store, checkouts)
         self._backends: dict[str, Backend] = {}
         self._filled = False
 

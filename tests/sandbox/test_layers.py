@@ -139,8 +139,8 @@ class TestPlacesOfTools:
         confined: Backend,
         room: Room,
         tmp_path: Path,
-        is_gone: bool,
-        seen: bytes,  # noqa: FBT001  # drawn from a table
+        is_gone: bool,  # noqa: FBT001  # drawn from a table
+        seen: bytes,
     ) -> None:
         """Neither in a folder that is beneath alone, nor where one beneath is gone."""
         objects = tmp_path / "project/dir/objects"

@@ -7,7 +7,7 @@ import resource
 import shutil
 import subprocess
 from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 
 from runner.core.errors import SandboxUnavailable
@@ -25,6 +25,7 @@ from runner.sandbox.supervise import NamespaceTree, Supervisor
 
 # bwrap itself runs outside, and its first process inside shows this to the command.
 _OWN_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
+_STARTS = 5
 
 
 class Bubblewrap:
@@ -54,6 +55,20 @@ class Bubblewrap:
         cancelled: Callable[[], bool],
     ) -> Outcome:
         shell.check_command(command, room)
+        for _ in range(_STARTS - 1):
+            # What is to be hidden may be gone by the time it is: then bwrap starts nothing.
+            with suppress(_NothingStarted):
+                return self._run(command, room, on_output=on_output, cancelled=cancelled)
+        return self._run(command, room, on_output=on_output, cancelled=cancelled)
+
+    def _run(
+        self,
+        command: Command,
+        room: Room,
+        *,
+        on_output: Callable[[bytes], None],
+        cancelled: Callable[[], bool],
+    ) -> Outcome:
         stream = Stream(command, on_output)
         proxy = self._proxy(command) if command.network else None
         group = Group.make(command.limits)
@@ -77,7 +92,8 @@ class Bubblewrap:
             has_started = shell.started(gate.marked)
         stream.finish()
         if not ending.reason and (not has_started or ending.returncode < 0):
-            raise _not_confined(stream.capture.content().decode(errors="replace").strip())
+            error = _not_confined(stream.capture.content().decode(errors="replace").strip())
+            raise error if has_started else _NothingStarted(error.message, hint=error.hint)
         contacts = proxy.contacts() if proxy else ()
         return shell.outcome(ending, stream.capture, backend=self.name, contacts=contacts)
 
@@ -129,6 +145,10 @@ class Bubblewrap:
             )
         except OSError as error:
             raise _not_confined(str(error)) from error
+
+
+class _NothingStarted(SandboxUnavailable):
+    """Not even the shell that would have run the command."""
 
 
 def _let_start(

@@ -86,6 +86,21 @@ def test_D03_what_becomes_private(fresh: Backend, room: Room, programs: Path) ->
     assert run(f"cat {file}").output != b"PRIVATE"
 
 
+def test_what_is_gone_before_it_is_hidden(
+    confined: Backend, room: Room, programs: Path, tmp_path: Path
+) -> None:
+    """A private file may vanish with its folder between the look and the mount."""
+    file = put(programs / "tool/credentials", "PRIVATE", mode=0o600)
+    assert confined.name
+    removing = put(
+        tmp_path / "bwrap", f'#!/bin/sh\nrm -rf {file.parent}\nexec bwrap "$@"\n', mode=0o755
+    )
+    backend = Bubblewrap(str(removing))
+    put(file, "PRIVATE", mode=0o600)
+    assert bound(backend, room)("echo ran").output == b"ran\n"
+    assert not file.exists()
+
+
 def test_D03_git_folders_among_programs(
     fresh: Backend, open_run: Run, room: Room, programs: Path
 ) -> None:

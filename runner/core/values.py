@@ -30,7 +30,7 @@ def parse_time(text: str) -> datetime:
 
 def time_text(moment: datetime) -> str:
     """Write a moment as `2026-11-22T10:00:00Z`, to the second, in UTC."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 @lru_cache(maxsize=256)

@@ -1,12 +1,12 @@
 """Change one file as compare-and-swap: what comes out must be what was found, or goes back.
 
 Where the file system lacks renameat2's flags, the look and the rename are two steps, and what
-another process writes in between is lost.
+another process writes in between is lost. Nothing is synced: after a power cut the work tree is
+made anew from what was recorded.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 import stat
@@ -40,7 +40,6 @@ def replace(
                 check_unchanged(target.path, found, Found())
             else:
                 _check_or(lambda: _undo(target, fresh, ours), fresh, found)
-    sync(target.folder)
 
 
 def remove(target: Target, *, found: Found, flagged: bool = True) -> None:
@@ -52,7 +51,6 @@ def remove(target: Target, *, found: Found, flagged: bool = True) -> None:
         check_unchanged(target.path, found, Found())
     _check_or(lambda: _move_back(gone, target), gone, found)
     os.unlink(gone.name, dir_fd=gone.folder)
-    sync(target.folder)
 
 
 def move(source: Target, target: Target, *, found: Found, flagged: bool = True) -> None:
@@ -64,17 +62,6 @@ def move(source: Target, target: Target, *, found: Found, flagged: bool = True) 
     arrived = Target(source.path, target.folder, target.name)
     _check_or(lambda: _move_back(arrived, source), arrived, found, single=True)
     _settle_mode(arrived, found.mode)
-    sync(target.folder)
-    sync(source.folder)
-
-
-def sync(folder: int) -> None:
-    try:
-        os.fsync(folder)
-    except OSError as error:
-        # Some file systems cannot, for folders.
-        if error.errno != errno.EINVAL:
-            raise
 
 
 def _scratch_name() -> str:
@@ -83,7 +70,7 @@ def _scratch_name() -> str:
 
 @contextmanager
 def _written(target: Target, content: bytes, mode: int) -> Iterator[Target]:
-    """A new file beside the target, on the disk; removed at the end, whatever its name holds."""
+    """A new file beside the target; removed at the end, whatever its name holds."""
     name = _scratch_name()
     descriptor = os.open(name, _CREATE, 0o600, dir_fd=target.folder)
     try:
@@ -91,7 +78,6 @@ def _written(target: Target, content: bytes, mode: int) -> Iterator[Target]:
             file.write(content)
             file.flush()
             os.fchmod(descriptor, mode)
-            os.fsync(descriptor)
         yield Target(target.path, target.folder, name)
     finally:
         with suppress(OSError):

@@ -201,11 +201,17 @@ def _obey(held: Session, asked: Request) -> Stop:
 
 def _next(held: Session) -> int | None:
     """The first step whose latest record is neither completed nor skipped."""
-    for number, step in enumerate(held.plan.file.plan.steps):
-        record = held.run.latest(step.id)
+    plan, steps = held.plan.file.digest, held.plan.file.plan.steps
+    of, number = held.done
+    if of != plan:
+        number = 0
+    while number < len(steps):
+        record = held.run.latest(steps[number].id)
         if record is None or record.status not in DONE:
-            return number
-    return None
+            break
+        number += 1
+    held.done = (plan, number)  # what is done stays done, so each step is passed once
+    return number if number < len(steps) else None
 
 
 def _one(held: Session, number: int, options: Options) -> Stop | None:

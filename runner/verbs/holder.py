@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from runner.core.run import lease_ref
@@ -36,8 +37,13 @@ def _started(pid: int) -> str:
 
 
 def this_process() -> str:
+    return _name(os.getpid())
+
+
+@lru_cache(maxsize=1)  # a process that forks is another one
+def _name(pid: int) -> str:
     host = "".join(char for char in platform.node() if char.isalnum() or char in ".-") or "host"
-    return f"{host}/{_boot()}/{os.getpid()}/{_started(os.getpid())}"
+    return f"{host}/{_boot()}/{pid}/{_started(pid)}"
 
 
 def gone(holder: str) -> bool:

@@ -48,7 +48,8 @@ class Session:
 
     `published_lease` is the link that the lease's ref names; a deferred intent comes after it.
     `votes` are the decisions seen so far, `noted` the digests of those that the ledger has,
-    `backends` the sandboxes that confined a trial command, by what the policy requires.
+    `backends` the sandboxes that confined a trial command, by what the policy requires; `done` is a
+    plan's digest and how many of its first steps are done.
     """
 
     project: Project
@@ -67,6 +68,7 @@ class Session:
     noted: set[str] = field(default_factory=set)
     backends: dict[str, Backend] = field(default_factory=dict)
     wishes: Wishes = field(default_factory=Wishes)
+    done: tuple[str, int] = ("", 0)
 
     def __post_init__(self) -> None:
         self.published_lease = self.published_lease or self.lease_oid

@@ -11,16 +11,23 @@ from runner.cli import render
 if TYPE_CHECKING:
     from runner.verbs.events import Event, Listener
 
-PAUSING = "\npausing after this step; Ctrl-C again cancels the run"
-CANCELLING = "\ncancelling the run"
+OF_A_RUN = (
+    "\npausing after this step; Ctrl-C again cancels the run",
+    "\ncancelling the run",
+)
+OF_A_ROLLBACK = (
+    "\nstopping after this undo command; Ctrl-C again ends it",
+    "\nending the undo command",
+)
 TWICE = 2
 
 
 class Interrupts:
     """Counts, and raises KeyboardInterrupt only where nothing else would notice in good time."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, said: tuple[str, str] = OF_A_RUN) -> None:
         self.count = 0
+        self._said = said
         self._listener = listener
         self._is_asking = False
         self._before: Any = None
@@ -47,6 +54,6 @@ class Interrupts:
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.count += 1
         if self.count <= TWICE:
-            render.talk(PAUSING if self.count == 1 else CANCELLING)
+            render.talk(self._said[self.count - 1])
         if self.count > TWICE or (self.count == TWICE and self._is_asking):
             raise KeyboardInterrupt

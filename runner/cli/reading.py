@@ -134,6 +134,8 @@ def _show_status(found: PlanStatus) -> None:
     click.echo(f"  plan at {found.commit[:12]}, trusted {one_line(found.trusted)}")
     if found.amended:
         click.echo(render.wrapped(found.amended))
+    for reason in found.reasons:
+        click.echo(render.reason_text(reason, "  "))
     for step in found.steps:
         _show_step_status(step)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli import options, render
-from runner.cli.interrupts import Interrupts
+from runner.cli.interrupts import OF_A_ROLLBACK, Interrupts
 from runner.cli.running import INTERRUPTED_CODE, Progress
 from runner.core import inert
 
@@ -68,7 +68,7 @@ def rollback(  # noqa: PLR0913  # one parameter per option
             _confirm(ctx, outlook, as_json=as_json)
         elif not as_json:
             _talk(outlook)
-        with Interrupts(Progress()) as interrupts:
+        with Interrupts(Progress(), OF_A_ROLLBACK) as interrupts:
             wanted = verb.Options(skip_undo=frozenset(skip_undo), retry=retry, here=interrupts.wish)
             report = verb.rollback(project, outlook, wanted, interrupts)
     if as_json:

@@ -133,14 +133,21 @@ def told(request: Request) -> str:
 
 def refuse_paused(project: Project, plan: str, number: int) -> None:
     """Raise Refused where somebody paused the run, or asked for its end."""
+    reason = why_it_waits(project, plan, number)
+    if reason is not None:
+        message = f"run {plan}/{number} does not go on"
+        raise Refused(message, reasons=(reason,), hint=reason.fix)
+
+
+def why_it_waits(project: Project, plan: str, number: int) -> Reason | None:
+    """The request that holds, as a reason."""
     request = standing(project, plan, number)
     if request is None:
-        return
+        return None
     name, text = f"{plan}/{number}", told(request)
-    reason = Reason(code="paused", message=text, fix=f"planlock resume {name}")
     if request.wish == "cancel":
-        reason = Reason(code="cancel_asked", message=text, fix=f"planlock cancel {name}")
-    raise Refused(f"run {name} does not go on", reasons=(reason,), hint=reason.fix)
+        return Reason(code="cancel_asked", message=text, fix=f"planlock cancel {name}")
+    return Reason(code="paused", message=text, fix=f"planlock resume {name}")
 
 
 def is_at_work(project: Project, target: Target) -> bool:

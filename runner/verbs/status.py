@@ -17,7 +17,7 @@ from runner.core.values import parse_time, time_text
 from runner.git.leases import Lease
 from runner.project import Project
 from runner.steps import registry
-from runner.verbs import amended, evidence, holder, runs, stops
+from runner.verbs import amended, control, evidence, holder, runs, stops
 from runner.verbs.evidence import Evidence, PlanAt
 
 UNDONE = frozenset({"failed", "interrupted"})
@@ -56,7 +56,7 @@ class Holder:
 class PlanStatus:
     """`run` is 0 where the plan has never run, `holder` None where no runner is at work.
 
-    `amended` tells which steps a model drafted in the run, where one did.
+    `reasons` say what keeps the run as a whole, `amended` tells which steps a model drafted in it.
     """
 
     plan: str
@@ -68,6 +68,7 @@ class PlanStatus:
     run: int
     run_status: str
     holder: Holder | None
+    reasons: tuple[Reason, ...]
     amended: str
     steps: tuple[StepStatus, ...]
 
@@ -99,9 +100,20 @@ def status(project: Project, plan_id: str) -> PlanStatus:
         run=number,
         run_status=_run_status(run, steps, held=held) if run else "",
         holder=held_by,
+        reasons=_kept(project, run) if run else (),
         amended=visible(plan.amended.story) if plan.amended else "",
         steps=steps,
     )
+
+
+def _kept(project: Project, run: RunFile) -> tuple[Reason, ...]:
+    """That its rollback has begun, or that somebody asked it to stop."""
+    plan, number = run.header.plan, run.header.run
+    end = run.index.end
+    if run.index.undos and (end is None or end.kind != "rollback"):
+        return (stops.rolling_back(plan, number),)
+    asked = None if run.ended else control.why_it_waits(project, plan, number)
+    return () if asked is None else (asked,)
 
 
 def _holder(project: Project, run: RunFile | None, lease: Lease | None) -> Holder | None:
@@ -144,7 +156,7 @@ def _steps(
     """`going` has the state of a step that has started and left no record yet."""
     steps = found.plan.file.plan.steps
     recorded = {**(statuses(run, [each.id for each in steps]) if run else {}), **going}
-    views = []
+    views, ended = [], run is not None and run.ended
     for number, step in enumerate(steps):
         last = _last(run, step.id, question.plan.digests[number])
         state = last.status if last and last.draft else recorded.get(step.id, "pending")
@@ -162,7 +174,7 @@ def _steps(
                 status=state,
                 needs=_needs(replace(question, step=number)),
                 approvers=_approvers(run, step.id, decision),
-                reasons=_reasons(found.plan.id, state, last, decision),
+                reasons=_reasons(question, state, last, decision, ended=ended),
             )
         )
     return views
@@ -186,21 +198,22 @@ def _needs(question: Question) -> str:
 
 
 def _reasons(
-    plan: str, state: str, record: Record | None, decision: Decision
+    question: Question, state: str, record: Record | None, decision: Decision, *, ended: bool
 ) -> tuple[Reason, ...]:
     """Why a step is not done; of a failed one also that somebody rejected it since."""
     if state in {"waiting", "rejected"}:
         return decision.reasons
     if state not in UNDONE:
         return ()
+    plan = question.plan.plan.id
     error = record.error if record and record.status == state else None
     code, message = (error.code, error.message) if error else UNTOLD[state]
     if decision.answer is Answer.REJECTED:
-        skip = f"to skip it: planlock run {plan} --retry"
+        skip = f"to skip it: {stops.again(plan, ended=ended)}"
         rejected = [replace(each, fix=skip) for each in decision.reasons]
         return (Reason(code=code, message=message), *rejected)
     step_type = record.step.type if record and record.step else ""
-    return (Reason(code=code, message=message, fix=stops.fix(plan, code, step_type)),)
+    return (Reason(code=code, message=message, fix=stops.fix(plan, code, step_type, ended=ended)),)
 
 
 def _run_status(run: RunFile, steps: Sequence[StepStatus], *, held: bool) -> str:

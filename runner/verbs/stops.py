@@ -57,12 +57,17 @@ class Stop:
     message: str = ""
 
 
-def fix(plan: str, code: str, step_type: str) -> str:
+def again(plan: str, *, ended: bool = False) -> str:
+    """The command that does a step which was not done: in another run once this one has ended."""
+    return f"planlock run {plan} --new" if ended else f"planlock resume {plan} --retry"
+
+
+def fix(plan: str, code: str, step_type: str, *, ended: bool = False) -> str:
     """What to do about a failed step: change it where a retry cannot help."""
     changes = _OF_COMMANDS if step_type == "run_command" else _OF_OTHERS
     if change := changes.get(code):
         return f"{change}: planlock propose {plan}, then planlock run {plan} --new"
-    return f"planlock run {plan} --retry"
+    return again(plan, ended=ended)
 
 
 def failed(held: Session, step: Step, failure: Failure) -> Stop:
@@ -85,9 +90,14 @@ def still_failed(held: Session, number: int, status: str) -> Stop:
 
 def going_back(held: Session) -> Stop:
     """Effects of the run have begun to be undone: nothing may build on them any more."""
-    fix = f"planlock rollback {held.plan.id}/{held.number}"
+    return Stop(status="paused", reasons=(rolling_back(held.plan.id, held.number),))
+
+
+def rolling_back(plan: str, number: int) -> Reason:
+    """Why a run does not go on of which a step was undone."""
+    fix = f"planlock rollback {plan}/{number}"
     message = "its rollback has begun, and the run does not go on"
-    return Stop(status="paused", reasons=(Reason(code="rolling_back", message=message, fix=fix),))
+    return Reason(code="rolling_back", message=message, fix=fix)
 
 
 def pause(held: Session, number: int, *reasons: Reason) -> Stop:

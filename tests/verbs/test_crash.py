@@ -85,7 +85,7 @@ def test_F07_command_is_not_repeated(team: Team, name: str) -> None:
         process.wait(30)
     again = team.cli("ada", "run", "job")
     assert again.code == 5, again.text
-    assert "planlock run job --retry" in again.out
+    assert "planlock resume job --retry" in again.out
     record = team.show_file("planlock/job/1", "plans/job/runs/1/001-check.yaml")
     assert "status: interrupted" in record
     assert team.cli("ada", "run", "job").code == 5

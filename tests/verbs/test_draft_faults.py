@@ -61,7 +61,7 @@ class TestFailed:
         found = team.cli("bob", "status", "job", "--json").json
         assert (found["run_status"], found["steps"][1]["status"]) == ("failed", "failed")
         (reason,) = found["steps"][1]["reasons"]
-        assert (reason["code"], reason["fix"]) == ("draft_failed", "planlock run job --retry")
+        assert (reason["code"], reason["fix"]) == ("draft_failed", "planlock resume job --retry")
 
     def test_another_try_may_succeed(self, team: Team) -> None:
         """With `--retry` it is drafted anew, and waits as any other."""

@@ -47,7 +47,7 @@ def test_failed_step_stays_failed_until_retried(team: Team) -> None:
     failed = run(team, steps)
     assert failed.code == 5
     assert "exit code 3" in failed.out
-    assert "fix: planlock run job --retry" in failed.out
+    assert "fix: planlock resume job --retry" in failed.out
     assert "made" not in tree(team)
     tip = team.git("rev-parse", "planlock/job/1")
     again = team.cli("ada", "run", "job")

@@ -74,7 +74,7 @@ def test_D11_what_this_machine_lacks_is_no_approval(team: Team) -> None:
 @pytest.mark.parametrize(
     "script, more, fix",
     [
-        ("exit 3", "", "planlock run job --retry"),
+        ("exit 3", "", "planlock resume job --retry"),
         ("echo x > stray", "", f"declare the change or leave it out{CHANGE}"),
         ("mkfifo p", "", f"make pipes and sockets in $TMPDIR, or remove them{CHANGE}"),
         ("git init -q sub", "", f"make repositories in $TMPDIR, or remove their .git{CHANGE}"),

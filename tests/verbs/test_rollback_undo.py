@@ -77,6 +77,7 @@ class TestFailed:
             assert "--retry, or --skip-undo one" in stopped.json["reasons"][0]["fix"]
         assert outside.read_text().split() == ["run"]
         assert statuses(team)[-2:] == ["end completed", "undo failed"]
+        assert codes(team.cli("ada", "status", "job", "--json")) == ["rolling_back"]
         assert "factorial" in team.show_file("planlock/job/1", "utils.py")
 
     def test_retry_repeats_it_and_goes_on(self, team: Team, outside: Path) -> None:
@@ -87,6 +88,7 @@ class TestFailed:
         assert team.cli("ada", "rollback", "job", "--yes", "--retry").code == 0
         assert outside.read_text().split() == ["run", "run"]
         assert statuses(team)[-2:] == ["undo completed", "to before edit rolled_back"]
+        assert not codes(team.cli("ada", "status", "job", "--json"))
         assert "attempt: 2" in team.show_file(
             "planlock/job/1", "plans/job/runs/1/005-undo-one.yaml"
         )

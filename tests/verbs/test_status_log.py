@@ -106,8 +106,28 @@ class TestStatusOfARun:
         found = status(team)
         (reason,) = found["steps"][0]["reasons"]
         assert (found["steps"][0]["status"], reason["code"]) == ("failed", "command_failed")
-        assert reason["fix"] == "planlock run job --retry"
-        assert "fix: planlock run job --retry" in team.cli("ada", "status", "job").out
+        assert reason["fix"] == "planlock resume job --retry"
+        assert "fix: planlock resume job --retry" in team.cli("ada", "status", "job").out
+
+    def test_a_failed_step_of_a_run_that_was_cancelled(self, team: Team, confined: Backend) -> None:
+        """Only another run can do it."""
+        assert confined
+        team.propose("job", command("exit 3"))
+        team.approve("bob", "job")
+        assert team.cli("ada", "run", "job").code == 5
+        assert team.cli("ada", "cancel", "job").code == 0
+        found = status(team)
+        assert (found["run_status"], found["reasons"]) == ("cancelled", [])
+        assert found["steps"][0]["reasons"][0]["fix"] == "planlock run job --new"
+
+    def test_a_run_that_somebody_paused_says_who(self, team: Team) -> None:
+        """With the command that lets it go on."""
+        team.propose("job", READ + EDIT)
+        assert team.cli("ada", "run", "job").code == 4
+        assert team.cli("bob", "pause", "job").code == 0
+        (reason,) = status(team)["reasons"]
+        assert (reason["code"], reason["fix"]) == ("paused", "planlock resume job/1")
+        assert "paused by bob <bob@example.com>" in team.cli("ada", "status", "job").out
 
     def test_a_reject_of_a_failed_step_is_shown(self, team: Team, confined: Backend) -> None:
         """Until the next run skips it, the step is failed and rejected."""
@@ -118,7 +138,7 @@ class TestStatusOfARun:
         assert team.cli("cleo", "reject", "job").code == 0
         (step,) = status(team)["steps"]
         assert [each["code"] for each in step["reasons"]] == ["command_failed", "rejected"]
-        assert step["reasons"][1]["fix"] == "to skip it: planlock run job --retry"
+        assert step["reasons"][1]["fix"] == "to skip it: planlock resume job --retry"
         assert team.cli("ada", "run", "job", "--retry").code == 0
 
     def test_a_live_run_names_its_holder(self, team: Team, confined: Backend) -> None:
@@ -152,7 +172,7 @@ class TestStatusOfARun:
         (step,) = found["steps"]
         assert (step["status"], step["reasons"][0]["fix"]) == (
             "interrupted",
-            "planlock run job --retry",
+            "planlock resume job --retry",
         )
         assert team.cli("ada", "run", "job").code == 5
         assert status(team)["steps"] == found["steps"]

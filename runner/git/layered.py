@@ -16,6 +16,7 @@ from pathlib import Path
 from runner.core.errors import FileAccessError
 from runner.core.overlays import OPAQUE, is_whiteout
 from runner.git import leftovers, tree_difference
+from runner.git.boots import UNKNOWN, this_boot
 from runner.git.changed import Known, Stamp
 from runner.git.ignored import RULES
 from runner.git.objects import FOLDER, SUBMODULE, Entry, ObjectStore
@@ -145,6 +146,8 @@ def lay(
 ) -> Layered | None:
     """Find or make the checkout beneath; None for a small tree, and where layers cannot be had."""
     if next(islice(store.walk(files.tree), checkouts.few, None), None) is None:
+        return None
+    if this_boot() == UNKNOWN:  # nor can be told what a power cut has left of a checkout
         return None
     try:
         scratch = checkouts.scratch()

@@ -1,12 +1,12 @@
 """Checkouts of whole trees that all runs share: made once, read by commands, never changed.
 
-What stands under its final name is whole: it was written elsewhere, synced and renamed. A lock
-beside it is held by whoever makes it, uses it or takes it away.
+What stands under its final name is whole: it was written elsewhere and renamed. To sync so many
+files would take longer than to write them, so none outlives the machine's next start. A lock beside
+a checkout is held by whoever makes it, uses it or takes it away.
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
@@ -21,12 +21,13 @@ from pathlib import Path
 
 from runner.core.errors import FileAccessError, GitError
 from runner.git import durable, leftovers, tree_difference
+from runner.git.boots import this_boot
 from runner.git.objects import ObjectStore
 from runner.git.placing import Placer
 
 # A smaller tree is written as fast as a mount is made.
 FEW = 500
-TREES, SCRATCH = "trees", "scratch"
+TREES, SCRATCH = "trees-", "scratch"
 # A tree that differs in more paths than these gets a checkout of its own.
 MOST_APART = 500
 _LOOKED_AT = 8
@@ -84,6 +85,7 @@ class SharedCheckouts:
     def __init__(self, folder: Path, store: ObjectStore, *, few: int = FEW) -> None:
         self.few = few
         self.folder = folder
+        self.trees = folder / f"{TREES}{this_boot()}"
         self._store = store
 
     def scratch(self) -> Scratch:
@@ -93,10 +95,22 @@ class SharedCheckouts:
     def near(self, tree: str) -> Checkout:
         """The checkout that differs least, or a new one where all differ in many paths."""
         with _explained("making a shared checkout"):
-            self._made(TREES)
+            self._begin()
             apart = {name: self._apart(name, tree) for name in self._latest()}
             best = min(apart, key=apart.__getitem__, default=tree)
             return self._hold(best if apart.get(best, 0) <= MOST_APART else tree, tree)
+
+    def _begin(self) -> None:
+        """Have the folder of this start of the machine, and let go of what is older."""
+        if self.trees.is_dir():
+            return
+        self._made(self.trees.name)
+        for older in self.folder.glob(f"{TREES}*"):
+            if older != self.trees:
+                for each in _unused(older):
+                    remove(each)
+                with suppress(OSError):
+                    older.rmdir()
 
     def _made(self, name: str) -> Path:
         """A folder of ours, with files that may be nobody else's business."""
@@ -106,12 +120,12 @@ class SharedCheckouts:
         return place
 
     def _latest(self) -> list[str]:
-        with os.scandir(self.folder / TREES) as items:
+        with os.scandir(self.trees) as items:
             names = [each.name for each in items if _NAME.fullmatch(each.name)]
         return sorted(names, key=self._last_used, reverse=True)[:_LOOKED_AT]
 
     def _last_used(self, name: str) -> float:
-        return _last_used(self.folder / TREES / name)
+        return _last_used(self.trees / name)
 
     def _apart(self, name: str, tree: str) -> int:
         try:
@@ -121,7 +135,7 @@ class SharedCheckouts:
             return MOST_APART + 1
 
     def _hold(self, name: str, tree: str) -> Checkout:
-        files = self.folder / TREES / name
+        files = self.trees / name
         while True:
             lock = _locked(files, fcntl.LOCK_SH)
             if files.is_dir():
@@ -148,9 +162,7 @@ class SharedCheckouts:
             with Placer(making, self._store) as placer:
                 for _ in placer.place(self._store.walk(files.name)):
                     pass
-            durable.perform("sync", making, lambda: _sync_file_system(making))
             durable.rename(making, files)
-            durable.sync_path(files.parent)
         finally:
             leftovers.take_away(making)
 
@@ -162,10 +174,13 @@ def of(state: Path, store: ObjectStore) -> SharedCheckouts:
 
 def unused(folder: Path) -> Iterator[Unused]:
     """What no process uses now, whole or not."""
-    for place in (folder / TREES, folder / SCRATCH):
-        for path in sorted(place.glob("*")):
-            if path.is_dir() and _is_free(path):
-                yield Unused(path=path, size=_size(path), last_used=_last_used(path))
+    for place in (*sorted(folder.glob(f"{TREES}*")), folder / SCRATCH):
+        for path in _unused(place):
+            yield Unused(path=path, size=_size(path), last_used=_last_used(path))
+
+
+def _unused(place: Path) -> list[Path]:
+    return [path for path in sorted(place.glob("*")) if path.is_dir() and _is_free(path)]
 
 
 def remove(path: Path) -> bool:
@@ -247,16 +262,6 @@ def _size(folder: Path) -> int:
         for place, _, files in os.walk(folder)
         for name in files
     )
-
-
-def _sync_file_system(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number))
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

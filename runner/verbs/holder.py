@@ -10,17 +10,11 @@ from pathlib import Path
 
 from runner.core.run import lease_ref
 from runner.git import leases, refs
+from runner.git.boots import UNKNOWN, this_boot
 from runner.git.leases import Lease
 from runner.project import Project
 
 FREE = "nobody"
-
-
-def _boot() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
-    except OSError:
-        return "unknown"
 
 
 def _started(pid: int) -> str:
@@ -43,7 +37,7 @@ def this_process() -> str:
 @lru_cache(maxsize=1)  # a process that forks is another one
 def _name(pid: int) -> str:
     host = "".join(char for char in platform.node() if char.isalnum() or char in ".-") or "host"
-    return f"{host}/{_boot()}/{pid}/{_started(pid)}"
+    return f"{host}/{this_boot()}/{pid}/{_started(pid)}"
 
 
 def gone(holder: str) -> bool:
@@ -52,7 +46,7 @@ def gone(holder: str) -> bool:
         return True
     parts = holder.split("/")
     mine = this_process().split("/")
-    if len(parts) != len(mine) or parts[:2] != mine[:2] or parts[1] == "unknown":
+    if len(parts) != len(mine) or parts[:2] != mine[:2] or parts[1] == UNKNOWN:
         return False
     return not parts[2].isdigit() or _started(int(parts[2])) != parts[3]
 

@@ -16,6 +16,7 @@ from team import Team
 
 from runner.core.errors import FileAccessError, WorkspaceSecurityError
 from runner.git import shared_checkouts
+from runner.git.boots import this_boot
 from runner.git.objects import EXECUTABLE, FILE, LINK, Entry, ObjectStore
 from runner.git.shared_checkouts import MOST_APART, Checkout, SharedCheckouts
 
@@ -99,11 +100,11 @@ class TestNearest:
         assert released(shared.near(other)) == second
 
     def test_one_whose_objects_are_gone_is_passed_over(
-        self, shared: SharedCheckouts, store: ObjectStore, folder: Path
+        self, shared: SharedCheckouts, store: ObjectStore
     ) -> None:
         """What it holds cannot be told any more."""
         made = tree(store, {"a": "1"})
-        (folder / "trees" / ("1" * 40)).mkdir(parents=True)
+        (shared.trees / ("1" * 40)).mkdir(parents=True)
         assert released(shared.near(made)).name == made
 
 
@@ -121,26 +122,37 @@ class TestMaking:
         assert inodes.pop()[1] == 300
 
     def test_what_is_half_made_is_not_believed(
-        self, shared: SharedCheckouts, store: ObjectStore, folder: Path
+        self, shared: SharedCheckouts, store: ObjectStore
     ) -> None:
         """It lies under another name, and is made anew."""
         made = tree(store, {"a": "1", "b": "1"})
-        half = folder / "trees" / f"{made}.making"
+        half = shared.trees / f"{made}.making"
         half.mkdir(parents=True)
         (half / "a").write_text("other")
         files = released(shared.near(made))
         assert [(files / name).read_text() for name in ("a", "b")] == ["1", "1"]
         assert not half.exists()
 
+    def test_none_outlives_the_start_of_the_machine(
+        self, shared: SharedCheckouts, store: ObjectStore, folder: Path
+    ) -> None:
+        """A power cut may have taken files of one that nobody synced: it is not believed, but removed."""
+        made = tree(store, {"a": "1"})
+        older = folder / "trees-00000000" / made
+        older.mkdir(parents=True)
+        files = released(shared.near(made))
+        assert (files / "a").read_text() == "1"
+        assert not older.parent.exists()
+
     @pytest.mark.parametrize("name", [".git", ".."])
     def test_a_refused_tree_leaves_nothing(
-        self, shared: SharedCheckouts, store: ObjectStore, folder: Path, name: str
+        self, shared: SharedCheckouts, store: ObjectStore, name: str
     ) -> None:
         """A name that reaches git is refused, and what was written before it is gone."""
         bad = store.write_tree({"-": entry(store, "x"), name: entry(store, "x")})
         with pytest.raises(WorkspaceSecurityError):
             shared.near(bad)
-        assert [each.name for each in (folder / "trees").iterdir() if each.is_dir()] == []
+        assert [each.name for each in shared.trees.iterdir() if each.is_dir()] == []
 
     def test_no_room_for_the_folder(self, store: ObjectStore, tmp_path: Path) -> None:
         """Where the folder cannot be made the error says what was done."""
@@ -160,10 +172,10 @@ class TestRemoving:
         assert not shared_checkouts.remove(scratch.folder)
         checkout.release()
         scratch.release()
-        assert names(folder) == [f"trees/{checkout.tree}"]
+        assert names(folder) == [f"{shared.trees.name}/{checkout.tree}"]
         assert shared_checkouts.remove(checkout.files)
         assert names(folder) == []
-        assert list((folder / "trees").iterdir()) == []
+        assert list(shared.trees.iterdir()) == []
         assert released(shared.near(checkout.tree)).is_dir()
 
     def test_what_a_killed_process_held_is_unused(
@@ -178,7 +190,7 @@ class TestRemoving:
             assert names(folder) == []
             process.kill()
         found = list(shared_checkouts.unused(folder))
-        assert {each.path.parent.name for each in found} == {"trees", "scratch"}
+        assert {each.path.parent.name for each in found} == {f"trees-{this_boot()}", "scratch"}
         assert all(shared_checkouts.remove(each.path) for each in found)
         assert names(folder) == []
 
@@ -195,4 +207,4 @@ class TestRemoving:
         assert left.size > 0
         assert left.last_used > time.time() - 3600
         assert shared_checkouts.remove(left.path)
-        assert list((folder / "trees").iterdir()) == []
+        assert list(shared.trees.iterdir()) == []

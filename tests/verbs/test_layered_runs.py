@@ -10,6 +10,7 @@ from forging import codes
 from surroundings import without_rights
 from team import EDIT, READ, Result, Team, command
 
+from runner.git.boots import this_boot
 from runner.git.shared_checkouts import FEW
 
 MANY = {f"src/{number % 20}/{number}.txt": f"{number}\n" for number in range(FEW)}
@@ -31,7 +32,7 @@ def run(team: Team, *steps: str, name: str = "job") -> Result:
 
 
 def checkouts(team: Team) -> list[Path]:
-    folder = team.root / ".git/planlock/checkouts/trees"
+    folder = team.root / ".git/planlock/checkouts" / f"trees-{this_boot()}"
     return [each for each in folder.glob("*") if each.is_dir()]
 
 
@@ -108,7 +109,7 @@ def test_gc_takes_the_checkout_and_the_next_run_makes_it_again(large: Team) -> N
     (made,) = checkouts(large)
     report = large.cli("ada", "gc", "--json").json
     (cleaned,) = (each for each in report["cleaned"] if each["kind"] == "checkout")
-    assert cleaned["name"] == f"checkouts/trees/{made.name}"
+    assert cleaned["name"] == f"checkouts/trees-{this_boot()}/{made.name}"
     assert cleaned["size"] > 0
     assert checkouts(large) == []
     assert run(large, see, name="next").code == 0

@@ -12,9 +12,7 @@ from runner.core.plan import typed_input
 from runner.core.run import run_status, statuses
 from runner.core.run_states import DONE, check_transition
 from runner.core.values import time_text, usd
-from runner.git import shared_checkouts
 from runner.git.control import Request, Wish
-from runner.git.worktree import WorkTree
 from runner.project import Project
 from runner.sandbox.contract import Backend
 from runner.steps.contract import Failure
@@ -155,11 +153,7 @@ def _ended_report(project: Project, found: Evidence, number: int, tip: str) -> R
 
 
 def _loop(held: Session, options: Options) -> Stop:
-    project = held.project
-    folder = project.work_folder(held.plan.id, held.number)
-    checkouts = shared_checkouts.of(project.repository.state, project.store)
-    held.tree = WorkTree(folder, project.store, checkouts)
-    held.tree.fill(held.project.store.commit(held.tip).tree, held.tip)
+    held.tree = performing.fresh_tree(held)
     held.tell("run_started", text=held.branch.removeprefix("refs/heads/"))
     ending.settle_intent(held)
     if held.run.index.undos:
@@ -263,9 +257,8 @@ def _perform(  # noqa: PLR0913, PLR0917  # the parts of one execution
     gate = recording.gate_block(found, decision)
     price = usd(preparing.price(held, step))
     if backend is not None and held.tree is not None:
-        held.tree.complete(
-            backend.can_layer
-        )  # which takes a while, in which no command has started
+        # It takes a while, in which no command has started.
+        held.tree.complete(backend.can_layer)
     started = held.intend(
         gate,
         step=step.id,

@@ -29,6 +29,7 @@ from runner.core.plan import (
 from runner.core.run import digest_bytes
 from runner.core.text import visible
 from runner.core.values import Strict
+from runner.git import shared_checkouts
 from runner.git.objects import Entry
 from runner.git.worktree import WorkTree
 from runner.sandbox import files
@@ -54,6 +55,15 @@ class Performed:
     entries: Mapping[str, Entry | None]
     transcripts: Sequence[dict[str, Any]] = ()
     halted: Reason | None = None
+
+
+def fresh_tree(held: Session) -> WorkTree:
+    """Make the run's work tree anew, as its branch has it; raises FileAccessError."""
+    project = held.project
+    checkouts = shared_checkouts.of(project.repository.state, project.store)
+    tree = WorkTree(project.work_folder(held.plan.id, held.number), project.store, checkouts)
+    tree.fill(project.store.commit(held.tip).tree, held.tip)
+    return tree
 
 
 class Performer:

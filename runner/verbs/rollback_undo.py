@@ -16,7 +16,7 @@ from runner.git import history
 from runner.git.worktree import WorkTree
 from runner.sandbox.contract import Backend
 from runner.steps.contract import Failure, Output
-from runner.verbs import amended, evidence, execute, preparing, publishing, recording
+from runner.verbs import amended, evidence, execute, performing, preparing, publishing, recording
 from runner.verbs.evidence import Evidence, PlanAt
 from runner.verbs.performing import Performed, Performer
 from runner.verbs.session import Session
@@ -60,9 +60,7 @@ def run(held: Session, number: int) -> Stop | None:
     if isinstance(allowed, Stop):
         return allowed
     if held.tree is None:
-        work_folder = held.project.work_folder(held.plan.id, held.number)
-        held.tree = WorkTree(work_folder, held.project.store)
-        held.tree.fill(held.project.store.commit(held.tip).tree, held.tip)
+        held.tree = performing.fresh_tree(held)
     failure = _perform(held, allowed, held.tree)
     if failure is None:
         return None
@@ -118,6 +116,8 @@ def _perform(held: Session, allowed: _Allowed, tree: WorkTree) -> Failure | None
     step, number, undo = allowed.step, allowed.number, undo_step(allowed.step)
     last = held.run.latest_undo(step.id)
     attempt = (last.attempt if last else 0) + 1
+    if allowed.backend is not None:
+        tree.complete(allowed.backend.can_layer)
     started = held.intend(
         allowed.gate, step=step.id, attempt=attempt, seconds=0, usd="0", undo=True
     )

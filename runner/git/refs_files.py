@@ -53,8 +53,13 @@ def _is_plain(common: Path, _stamp: tuple[int, ...]) -> bool:
 
 
 def check_name(ref: str) -> None:
-    if not NAME.fullmatch(ref) or ref.startswith(APART):
+    if not _is_name(ref):
         raise NotPlain
+
+
+@lru_cache(maxsize=4096)
+def _is_name(ref: str) -> bool:
+    return NAME.fullmatch(ref) is not None and not ref.startswith(APART)
 
 
 def value(common: Path, ref: str) -> str | None:

@@ -26,7 +26,7 @@ def of(outcome: Outcome) -> Output:
 
 def _ended_from_outside(outcome: Outcome) -> Failure | None:
     if outcome.cancelled:
-        return Failure(code="cancelled", message="the command was ended because the run is")
+        return Failure(code="cancelled", message="the command was ended, as was asked")
     if outcome.timed_out:
         return Failure(code="timed_out", message="the command ran out of time and was killed")
     if outcome.limit_hit:

@@ -18,6 +18,7 @@ from tests.benchmarks.lines import Figure, Line, Note, Printed, compared, each, 
 from tests.benchmarks.scene import Team
 
 DURABLE = ("-c", "core.fsync=all", "-c", "core.fsyncMethod=fsync")
+PACK = 3
 AIMS = {"processes": "0", "fsyncs": "1", "files created": "few", "indexes written": "0"}
 
 
@@ -34,7 +35,7 @@ def appending(folder: Path, size: int) -> float:
 
 def writing(folder: Path, size: int, *, files: int) -> Callable[[], object]:
     """Write so many bytes to new files, with an fsync each and one of the folder."""
-    target = folder / "written"
+    target = folder / f"written-{files}"
     target.mkdir()
     names = count()
 
@@ -85,8 +86,11 @@ def of_repository(folder: Path, *, files: int, steps: int, times: int) -> Iterat
     append = appending(folder, size)
     floor = Line(what=f"{place}append {size} bytes, fdatasync", seconds=append)
     yield floor
-    taken = each(writing(folder, size, files=objects), 20)
-    yield compared(f"{place}write them as {objects} files, fsync each", taken, floor)
+    for number, what in ((PACK, "a pack, its index, a ref"), (objects, "loose objects")):
+        taken = each(writing(folder, size, files=number), 20)
+        whole = Line(what=f"{place}write {number} files, fsync each ({what})", seconds=taken)
+        yield whole
+        yield compared(f"{place}record a step", timing.record, whole)
     yield compared(f"{place}record a step", timing.record, floor, aim="<= 2")
     yield compared(f"{place}a whole edit_file step, gate and all", timing.step, floor)
     for name, options in (("git add + commit", ()), ("durable git add + commit", DURABLE)):

@@ -7,7 +7,7 @@ import resource
 import shutil
 import subprocess
 from collections.abc import Callable
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 from runner.core.errors import SandboxUnavailable
@@ -55,11 +55,15 @@ class Bubblewrap:
         cancelled: Callable[[], bool],
     ) -> Outcome:
         shell.check_command(command, room)
-        for _ in range(_STARTS - 1):
-            # What is to be hidden may be gone by the time it is: then bwrap starts nothing.
-            with suppress(_NothingStarted):
+        starts = 0
+        while True:
+            starts += 1
+            try:
                 return self._run(command, room, on_output=on_output, cancelled=cancelled)
-        return self._run(command, room, on_output=on_output, cancelled=cancelled)
+            except _NothingStarted as nothing:
+                # What is to be hidden may be gone by the time it is, and then a new look helps.
+                if starts == _STARTS:
+                    raise nothing.error from nothing
 
     def _run(
         self,
@@ -93,7 +97,7 @@ class Bubblewrap:
         stream.finish()
         if not ending.reason and (not has_started or ending.returncode < 0):
             error = _not_confined(stream.capture.content().decode(errors="replace").strip())
-            raise error if has_started else _NothingStarted(error.message, hint=error.hint)
+            raise error if has_started else _NothingStarted(error)
         contacts = proxy.contacts() if proxy else ()
         return shell.outcome(ending, stream.capture, backend=self.name, contacts=contacts)
 
@@ -147,8 +151,11 @@ class Bubblewrap:
             raise _not_confined(str(error)) from error
 
 
-class _NothingStarted(SandboxUnavailable):
-    """Not even the shell that would have run the command."""
+class _NothingStarted(Exception):
+    """Not even the shell that would have run the command; `error` says why."""
+
+    def __init__(self, error: SandboxUnavailable) -> None:
+        self.error = error
 
 
 def _let_start(

@@ -24,7 +24,7 @@ from runner.core.errors import (
     RepositoryUnsuitable,
 )
 from runner.core.policy import POLICY_PATH, SIGNERS_PATH, Policy, PolicyFile
-from runner.git import checkouts, home, home_offline, recorder, repository
+from runner.git import checkouts, home, home_offline, home_url, recorder, repository
 from runner.git.history_known import KnownHistory
 from runner.git.home import LOCAL, Home
 from runner.git.home_offline import Offline
@@ -140,7 +140,7 @@ class Project:
     @cached_property
     def publisher(self) -> Publisher:
         """What moves the refs of runs."""
-        publisher = Publisher(self.store, lambda: self.home)
+        publisher = Publisher(self.store, lambda: self.home, self.settings.durability)
         self._open.append(partial(_end, publisher))
         return publisher
 
@@ -173,7 +173,7 @@ class Project:
         url = self.settings.home
         if url is None or url == LOCAL:
             return None
-        return home.resolve(url, git_dir=self.git_dir, top=self.repository.work_tree)
+        return home_url.resolve(url, git_dir=self.git_dir, top=self.repository.work_tree)
 
     def stay_offline(self) -> Offline:
         """Judge by what this repository holds: the newer of home as last fetched and `origin`.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from runner.core.errors import LedgerError, UsageError
+from runner.core.run_states import DURABILITIES, Durability
 
 KEY_VARIABLE: Final = "PLANLOCK_KEY"
 _KEY_CONFIG: Final = "planlock.key"
@@ -52,6 +53,14 @@ SETTINGS = (
         variable="PLANLOCK_TRUSTED_REF",
         config="planlock.trustedRef",
         meaning="branch of the home that holds policy and keys, as `refs/heads/…`",
+    ),
+    Setting(
+        name="durability",
+        variable="PLANLOCK_DURABILITY",
+        config="planlock.durability",
+        meaning="`remote`: the home has each step of a run before the next begins; `local`: this"
+        " disk has, and the home now and then (`docs/runs.md`); else `remote` where there is a"
+        " remote home",
     ),
     Setting(
         name="runner_key",
@@ -114,6 +123,7 @@ class Settings:
 
     home: str | None = None
     trusted_ref: str | None = None
+    durability: Durability | None = None
     runner_key: Path | None = None
     ledger_url: str | None = None
     model_script: Path | None = None
@@ -134,7 +144,7 @@ def guarded(
 
 
 def load(environment: Mapping[str, str], config: Mapping[str, str]) -> Settings:
-    """Read the settings; `config` maps lower-case dotted names to values."""
+    """Read the settings; `config` maps lower-case dotted names to values. Raises UsageError."""
     found: dict[str, str] = {}
     for each in SETTINGS:
         value = environment.get(each.variable) or config.get(each.config.lower())
@@ -143,6 +153,7 @@ def load(environment: Mapping[str, str], config: Mapping[str, str]) -> Settings:
     return Settings(
         home=found.get("home") or config.get("remote.origin.url"),
         trusted_ref=found.get("trusted_ref"),
+        durability=_durability(found.get("durability")),
         runner_key=_path(found.get("runner_key")),
         ledger_url=found.get("ledger_url"),
         model_script=_path(found.get("model_script")),
@@ -151,6 +162,15 @@ def load(environment: Mapping[str, str], config: Mapping[str, str]) -> Settings:
         user_email=environment.get("GIT_AUTHOR_EMAIL") or config.get("user.email"),
         user_home=Path(environment.get("HOME", "/nonexistent")),
     )
+
+
+def _durability(text: str | None) -> Durability | None:
+    if text is None:
+        return None
+    if text in DURABILITIES:
+        return DURABILITIES[text]
+    message = f"reading settings: durability {text!r} is neither `local` nor `remote`"
+    raise UsageError(message, hint="git config planlock.durability local, or unset it")
 
 
 def load_ledger_url(

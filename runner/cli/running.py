@@ -16,7 +16,8 @@ from runner.core import inert
 if TYPE_CHECKING:
     from runner.project import Project
     from runner.verbs.events import Event, Listener
-    from runner.verbs.execute import Options, RunReport
+    from runner.verbs.execute import Options
+    from runner.verbs.run_report import RunReport
 
 INTERRUPTED = """
   planlock status {plan} tells how far it is.

@@ -1,4 +1,4 @@
-"""The states of steps and runs, and the table of legal transitions."""
+"""The states of steps and runs, the table of legal transitions, and how durable a run is."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ RunStatus = Literal[
     "rolled_back",
 ]
 
+Durability = Literal["local", "remote"]
+DURABILITIES: Mapping[str, Durability] = {"local": "local", "remote": "remote"}
 DONE = frozenset({"completed", "skipped"})
 FAILED = frozenset({"failed", "interrupted"})
 STEP_TRANSITIONS: Mapping[str, frozenset[str]] = {

@@ -25,7 +25,10 @@ KEPT = ("PATH", "HOME", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "TMPDI
 SETTINGS = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
-    "core.sshCommand=ssh",
+    # a place that does not answer is given up, so that no lease runs out meanwhile
+    "core.sshCommand=ssh -o ConnectTimeout=15 -o ServerAliveInterval=10 -o ServerAliveCountMax=3",
+    "http.lowSpeedLimit=1",
+    "http.lowSpeedTime=30",
     "core.askPass=",
     "core.alternateRefsCommand=:",
     "credential.helper=",

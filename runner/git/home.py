@@ -2,16 +2,14 @@
 
 With a remote home every read is fetched first, by explicit URL and refspec, never forced, so
 that nothing moves backwards; every write is pushed first, all refs or none (git-push(1),
-`--atomic`), and only then made here.
+`--atomic`), and only then made here, but for what a run may keep to itself for a while.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote
 
 from runner.core.errors import (
     AuthorityRefused,
@@ -21,7 +19,7 @@ from runner.core.errors import (
     NotGoverned,
 )
 from runner.core.run import plan_branch, run_branch
-from runner.git import checkouts, command, history, refs
+from runner.git import command, history, home_ahead, refs
 from runner.git.home_rewritten import PLANS, RUNS, Rewritten, refusal
 from runner.git.home_url import reach
 from runner.git.refs import Move
@@ -33,11 +31,8 @@ FETCH = ("fetch", "--no-tags", "--no-write-fetch-head")
 PUSH = ("push", "--atomic", "--porcelain", "--no-verify")
 # What the home says where another push of the same refs was first.
 OVERTAKEN = ("[rejected]", "cannot lock ref", "already exists", "incorrect old value")
-MIRROR = "refs/planlock/home"
 SEEN = "refs/planlock/seen"
 LOCAL = "."
-PATH_STARTS = ("/", "./", "../")
-FILE_URL = "file://"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,56 +40,82 @@ class Home:
     """`url` None means this repository; `trusted_ref` is a full ref name in the home.
 
     `gone` are plans whose branch the home was found not to have; its copy here is history.
+    `passed` are places of refs in the home that those here were found to go on from.
     """
 
     git_dir: Path
     url: str | None
     trusted_ref: str
     gone: set[str] = field(default_factory=set, init=False, compare=False, repr=False)
+    passed: set[str] = field(default_factory=set, init=False, compare=False, repr=False)
 
     def local_name(self, ref: str) -> str:
         """Where a ref that people write lies in this repository once it is fetched."""
-        return f"{MIRROR}/{ref.removeprefix('refs/')}" if self.url else ref
+        return home_ahead.copy_of(ref) if self.url else ref
 
     def fetch(self, plan: str | None = None) -> None:
         """Bring here what the home has; raises AuthorityRefused where something moved backwards."""
         if self.url is None:
             return
-        there = self._listed(plan) if plan is not None else []
-        self._fetch({ref: self._kept_at(ref) for ref in [self.trusted_ref, *there]})
-        if plan is not None:
-            self.gone.discard(plan)
-            if plan_branch(plan) not in there:
-                self._note_gone(plan)
+        if plan is None:
+            self._fetch([self.trusted_ref])
+            return
+        there, copies = self._listed(plan), self._copies(plan)
+        self._fetch([ref for ref, oid in there.items() if copies.get(ref) != oid])
+        for ref in home_ahead.copied(self.git_dir, plan):
+            home_ahead.catch_up(self.git_dir, ref, self.passed)
+        self.gone.discard(plan)
+        if plan_branch(plan) not in there:
+            self._note_gone(plan)
+
+    def _is_written_by_people(self, ref: str) -> bool:
+        return ref == self.trusted_ref or ref.startswith(PLANS)
 
     def _kept_at(self, ref: str) -> str:
-        written_by_people = ref == self.trusted_ref or ref.startswith(PLANS)
-        return self.local_name(ref) if written_by_people else ref
+        """Where a ref is fetched to: a run's own, unless that may be ahead and has a copy."""
+        copy = self.local_name(ref)
+        if self._is_written_by_people(ref) or refs.read(self.git_dir, copy):
+            return copy
+        return ref
 
-    def _listed(self, plan: str) -> list[str]:
-        branch = plan_branch(plan)
-        folders = (
-            f"refs/heads/planlock/{plan}/",
-            f"refs/planlock/leases/{plan}/",
-            f"refs/planlock/control/{plan}/",
-            f"refs/tags/planlock-run/{plan}/",
-        )
-        names = self._commits([branch, *(f"{folder}*" for folder in folders)])
+    def _copies(self, plan: str) -> dict[str, str]:
+        """Where the home had the refs of a plan, and the trusted ref, when it was looked at last."""
+        runs, people = _run_folders(plan), (self.trusted_ref, plan_branch(plan))
+        copies = [home_ahead.copy_of(each) for each in (*runs, *people)]
+        here = refs.under(self.git_dir, *runs)
+        there = refs.under(self.git_dir, *copies)
+        return here | {home_ahead.original_of(ref): oid for ref, oid in there.items()}
+
+    def _listed(self, plan: str) -> dict[str, str]:
+        """What the home has of a plan, and the trusted ref: ref → object id."""
+        whole, folders = (self.trusted_ref, plan_branch(plan)), _run_folders(plan)
+        found = self._commits([*whole, *(f"{folder}*" for folder in folders)])
+        if self.trusted_ref not in found:
+            message = f"fetching {self.url}: it has no {self.trusted_ref}"
+            raise GitError(message, hint=_reach(str(self.url)))
         # A pattern also matches the tail of a name (git-ls-remote(1)).
-        return [name for name in names if name == branch or name.startswith(folders)]
+        return {
+            name: oid for name, oid in found.items() if name in whole or name.startswith(folders)
+        }
 
     def _commits(self, patterns: Sequence[str]) -> dict[str, str]:
         lines = list_remote(str(self.url), "--refs", patterns=patterns)
         pairs = (line.split("\t") for line in lines if "\t" in line)
         return {name: oid for oid, name in pairs}
 
-    def _fetch(self, places: Mapping[str, str]) -> None:
+    def _fetch(self, names: Sequence[str]) -> None:
+        if not names:
+            return
+        places = {ref: self._kept_at(ref) for ref in names}
         specs = [f"{ref}:{local}" for ref, local in places.items()]
         done = reach(str(self.url), [*FETCH, UPLOAD_PACK], specs, git_dir=self.git_dir)
         if done.returncode == 0:
             return
         said = done.stderr.decode(errors="replace").strip()
         if "[rejected]" in said:
+            if places != {ref: self._kept_at(ref) for ref in names}:
+                self._fetch(names)  # a run went ahead at this moment
+                return
             self._check_forward(places)
         raise GitError(f"fetching {self.url}: {said}", hint=_reach(str(self.url)))
 
@@ -128,9 +149,11 @@ class Home:
 
     def _memory(self, ref: str) -> list[str]:
         """The refs here that remember a ref of the home: its copy, and how far it was seen."""
-        copy = [self._kept_at(ref)] if self.url else []
+        copies = [self._kept_at(ref)] if self.url else []
+        if self.url and not self._is_written_by_people(ref):
+            copies.append(ref)
         seen = _seen(ref, self.trusted_ref)
-        return [*copy, seen] if seen else copy
+        return [*dict.fromkeys(copies), seen] if seen else copies
 
     def trusted(self) -> str:
         """The commit of the trusted ref; raises NotGoverned where there is none."""
@@ -152,11 +175,12 @@ class Home:
         return commit
 
     def run_tip(self, plan: str, run: int) -> str | None:
-        """The tip of a run's branch; refused where it moved other than forward."""
+        """The tip of a run's branch; refused where the home's moved other than forward."""
         ref = run_branch(plan, run)
         commit = refs.read(self.git_dir, ref)
         if commit is not None:
-            self._never_backwards(commit, ref)
+            there = refs.read(self.git_dir, self._kept_at(ref))
+            self._never_backwards(there or commit, ref)
         return commit
 
     def _never_backwards(self, commit: str, ref: str) -> None:
@@ -179,7 +203,13 @@ class Home:
 
     def push(self, moves: Sequence[Move]) -> None:
         """Move refs in a remote home, without force: a ref that is elsewhere than we think is no fast-forward."""
-        self._push([], [f"{each.new}:{each.ref}" for each in moves])
+        try:
+            self._push([], [f"{each.new}:{each.ref}" for each in moves])
+        except BranchBusy:
+            # It may be our own push whose answer was lost.
+            there = self._commits([each.ref for each in moves])
+            if any(there.get(each.ref) != each.new for each in moves):
+                raise
 
     def _push(self, options: Sequence[str], specs: Sequence[str]) -> None:
         done = reach(str(self.url), [*PUSH, RECEIVE_PACK, *options], specs, git_dir=self.git_dir)
@@ -207,6 +237,15 @@ class Home:
             self._push([*leases], [f":{ref}" for ref in known])
 
 
+def _run_folders(plan: str) -> tuple[str, ...]:
+    return (
+        f"refs/heads/planlock/{plan}/",
+        f"refs/planlock/leases/{plan}/",
+        f"refs/planlock/control/{plan}/",
+        f"refs/tags/planlock-run/{plan}/",
+    )
+
+
 def _seen(ref: str, trusted_ref: str) -> str:
     """Where this repository notes how far it has seen a ref; empty for one that it need not."""
     if ref == trusted_ref:
@@ -215,37 +254,6 @@ def _seen(ref: str, trusted_ref: str) -> str:
         if ref.startswith(start):
             return f"{SEEN}/{kind}/{ref.removeprefix(start)}"
     return ""
-
-
-def resolve(url: str, *, git_dir: Path, top: Path | None) -> str:
-    """Make a path absolute, counted from `top`; nothing that a branch can hold is a home.
-
-    A URL stays as it is. Raises AuthorityRefused for a place in a work tree, and GitError for
-    what is neither URL nor path.
-    """
-    if url.startswith(PATH_STARTS):
-        path = (top or git_dir) / url
-    elif url.startswith(FILE_URL):
-        path = Path(unquote(url.removeprefix(FILE_URL)))
-    elif ":" in url.partition("/")[0]:
-        return url
-    else:
-        message = f"finding the home: {url!r} is no URL, and no path with /, ./ or ../ in front"
-        raise GitError(message, hint="git config planlock.home URL")
-    _outside_work_trees(path, git_dir, top)
-    return url if url.startswith(FILE_URL) else str(path.resolve())
-
-
-def _outside_work_trees(path: Path, git_dir: Path, top: Path | None) -> None:
-    """Refuse a path that goes into a work tree, or through a link that lies in one."""
-    tops = {each.folder.resolve() for each in checkouts.list_all(git_dir)} | (
-        {top} if top else set()
-    )
-    places = {Path(os.path.normpath(path)), path.resolve()}
-    if any(place.is_relative_to(each) for place in places for each in tops):
-        message = f"finding the home: {path} is in a work tree of this repository"
-        hint = "a branch could put another one there: git config planlock.home URL"
-        raise AuthorityRefused(message, hint=hint)
 
 
 def remote_default_branch(url: str) -> str:

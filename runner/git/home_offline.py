@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.git import history, refs
-from runner.git.home import PATH_STARTS, Home, cloned_branch
+from runner.git.home import Home, cloned_branch
+from runner.git.home_url import PATH_STARTS
 
 AS_LAST_FETCHED = "as last fetched"
 OF_THE_HOME = f"of the home {AS_LAST_FETCHED}"

@@ -7,12 +7,15 @@ no force, here or on a remote.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from runner.core.errors import InvalidDocument, Problem
 from runner.core.values import parse_time, time_text
 from runner.git import trailers
 from runner.git.objects import NewCommit, ObjectStore, Signature
+
+# How long a runner may be silent before others may take its run.
+GRACE = timedelta(seconds=120)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,10 @@ class Lease:
     reserved_usd: str = ""
     started_at: datetime | None = None
     approvals: tuple[str, ...] = ()
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether its holder has to be heard of again, so that nobody takes the run."""
+        return now >= min(self.taken_at + GRACE / 4, self.expires_at - GRACE * 3 / 4)
 
 
 def write(store: ObjectStore, lease: Lease, *, parent: str | None, by: Signature) -> str:

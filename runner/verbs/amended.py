@@ -11,7 +11,7 @@ from runner.core.plan import PlanFile, step_digests
 from runner.core.run import RunFile
 from runner.core.run_states import DONE
 from runner.project import Project
-from runner.verbs import evidence, runs, session
+from runner.verbs import evidence, runs, taking
 from runner.verbs.evidence import Amended, PlanAt
 from runner.verbs.preview import Reached
 
@@ -55,7 +55,7 @@ def _asked(plan: PlanAt) -> dict[str, str]:
 
 def _sound(project: Project, run: RunFile, tip: str) -> bool:
     try:
-        session.check_chain(project, project.authority(), run, tip)
+        taking.check_chain(project, project.authority(), run, tip)
     except AuthorityRefused:
         return False
     return True

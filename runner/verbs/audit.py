@@ -22,6 +22,7 @@ from runner.verbs import (
     audit_records,
     audit_shape,
     audit_touches,
+    audit_unpublished,
     authority_changes,
 )
 from runner.verbs.audit_approvals import Ballots
@@ -73,6 +74,7 @@ def audit(project: Project) -> AuditReport:
         audit_records.check_numbers(past)
         audit_approvals.check(past, ballots)
         steps = _audit_plans(past, ballots)
+        audit_unpublished.check(past)
         audit_objects.check(past)
         changes = authority_changes.read(past)
     return AuditReport(

@@ -42,6 +42,7 @@ CODES = {
     "tag_mismatch": "Branch and tag of a run have parted, or the branch fell behind.",
     "trailer_mismatch": "A commit's trailers are not what its record says.",
     "unapproved_change": "A step changed a path that it may not change, or not with these approvals.",
+    "unpublished": "Steps were done here that the home never got: another machine had gone on.",
     "unreadable": "A ref, object or file that the audit needs cannot be read.",
     "unsigned_commit": "A commit of a run has no valid signature.",
     "unsigned_run": "A run's header or closing record has no valid signature.",

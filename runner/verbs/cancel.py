@@ -9,7 +9,7 @@ from runner.core.run import run_branch
 from runner.git import refs
 from runner.git.control import Request
 from runner.project import Project
-from runner.verbs import control, ending, runs, session
+from runner.verbs import control, ending, runs, taking
 from runner.verbs.control import Target
 from runner.verbs.events import Listener
 
@@ -48,12 +48,12 @@ def _end(project: Project, target: Target, request: Request, listener: Listener)
     if control.is_at_work(project, target):
         return False
     try:
-        held = session.take_over(
+        held = taking.take_over(
             project, target.plan, target.number, authority=project.authority(), listener=listener
         )
     except RunHeld:
         return False
-    with held.releasing():
+    with taking.holding(held):
         ending.settle_intent(held)
         ending.end(held, status="cancelled", asked=request)
     return True

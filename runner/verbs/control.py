@@ -69,8 +69,8 @@ class Wishes:
         if mine := self.mine(project):
             return mine
         if project.home.url is not None and project.world.monotonic() >= self._next_look:
-            project.home.fetch(plan)
             self._next_look = project.world.monotonic() + REMOTE_LOOK_S
+            project.home.fetch(plan)
         return standing(project, plan, number)
 
     def mine(self, project: Project) -> Request | None:

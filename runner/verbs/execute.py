@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from runner.core.amendment import is_draft
 from runner.core.errors import BranchBusy, Reason, Refused, UsageError
 from runner.core.gate import Answer, Decision, Question, decide_next
 from runner.core.plan import typed_input
-from runner.core.run import run_status, statuses
 from runner.core.run_states import DONE, check_transition
 from runner.core.values import time_text, usd
 from runner.git.control import Request, Wish
@@ -26,15 +25,17 @@ from runner.verbs import (
     preparing,
     publishing,
     recording,
+    run_report,
     runs,
-    session,
     starting,
     stops,
+    taking,
 )
 from runner.verbs.adopting import fresh_evidence
 from runner.verbs.events import Listener
 from runner.verbs.evidence import Evidence
 from runner.verbs.performing import Performer
+from runner.verbs.run_report import RunReport
 from runner.verbs.session import Session
 from runner.verbs.stops import Stop
 
@@ -59,23 +60,6 @@ class Options:
     here: Callable[[], Wish | None] = lambda: None
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunReport:
-    """How far a run got: `status` is the run's state, `reasons` say why it stopped."""
-
-    plan: str
-    run: int
-    branch: str
-    commit: str
-    status: str
-    steps: Mapping[str, str]
-    reasons: tuple[Reason, ...]
-    stopped_at: str
-    message: str
-    cost_usd: str
-    unpriced_calls: int
-
-
 def run(project: Project, plan_id: str, options: Options, listener: Listener) -> RunReport:
     """Go on with the plan's open run, or start one; raises Refused, RunHeld, OutsideError."""
     project.home.fetch(plan_id)
@@ -91,7 +75,7 @@ def run(project: Project, plan_id: str, options: Options, listener: Listener) ->
 def drive(held: Session, options: Options) -> RunReport:
     """Go on with a run in our hands as far as it goes, and let go of it."""
     held.wishes.here = options.here
-    with held.releasing():
+    with taking.holding(held):
         try:
             stop = _loop(held, options)
         except KeyboardInterrupt:
@@ -99,7 +83,7 @@ def drive(held: Session, options: Options) -> RunReport:
             if asked is None or asked.wish != "cancel":
                 raise
             stop = _obey(held, asked)
-    return _report(held, stop)
+    return run_report.of_held(held, stop)
 
 
 def _open(
@@ -113,13 +97,13 @@ def _open(
     if latest and not (options.new or options.fork):
         ended = runs.load_run(project.store, known[latest], plan_id, latest)
         if ended.ended:
-            return _ended_report(project, found, latest, known[latest])
+            return run_report.of_ended(project, found, latest, known[latest])
         control.refuse_paused(project, plan_id, latest)
-        return session.take_over(
+        return taking.take_over(
             project, plan_id, latest, authority=found.authority, listener=listener
         )
     number = runs.number_after(plan_id, (*leased, *known))
-    others = session.load_others(project, plan_id, number)
+    others = taking.load_others(project, plan_id, number)
     fork = forking.find(project, found, options.fork) if options.fork else None
     starting.check_first_step(found, others, number, project.world.now(), fork=fork)
     try:
@@ -130,26 +114,6 @@ def _open(
         if fork is not None or number not in runs.of_plan(project, plan_id):
             raise
         return _open(project, found, replace(options, new=False), listener)
-
-
-def _ended_report(project: Project, found: Evidence, number: int, tip: str) -> RunReport:
-    plan_id = found.plan.id
-    ended = runs.load_run(project.store, tip, plan_id, number)
-    at_run = evidence.plan_at(project.store, tip, plan_id, on_branch=True) or found.plan
-    names = [step.id for step in at_run.file.plan.steps]
-    return RunReport(
-        plan=plan_id,
-        run=number,
-        branch=f"planlock/{plan_id}/{number}",
-        commit=tip,
-        status=run_status(ended, names),
-        steps=statuses(ended, names),
-        reasons=(),
-        stopped_at="",
-        message=f"run {plan_id}/{number} has ended; start another with --new",
-        cost_usd=usd(ended.cost.usd),
-        unpriced_calls=ended.cost.unpriced,
-    )
 
 
 def _loop(held: Session, options: Options) -> Stop:
@@ -335,25 +299,3 @@ def _skip_next(held: Session) -> None:
     value |= {"kind": "skip", "gate": gate.model_dump(), "asked_by": f"{by.name} <{by.email}>"}
     publishing.publish_record(held, step.id, value, {}, status="skipped", number=number)
     held.tell("step_finished", step=number, status="skipped", text="as asked")
-
-
-def _report(held: Session, stop: Stop) -> RunReport:
-    names = [step.id for step in held.plan.file.plan.steps]
-    steps = statuses(held.run, names)
-    if stop.status == "awaiting_approval" and stop.step in steps:
-        steps[stop.step] = "awaiting_approval"
-    if stop.status == "failed" and steps.get(stop.step) == "pending":
-        steps[stop.step] = "failed"  # a draft, of which the step has no record yet
-    return RunReport(
-        plan=held.plan.id,
-        run=held.number,
-        branch=held.branch.removeprefix("refs/heads/"),
-        commit=held.tip,
-        status=stop.status,
-        steps=steps,
-        reasons=stop.reasons,
-        stopped_at=stop.step,
-        message=stop.message,
-        cost_usd=usd(held.run.cost.usd),
-        unpriced_calls=held.run.cost.unpriced,
-    )

@@ -12,7 +12,7 @@ from runner.core.record import Record, RecordFile
 from runner.core.run import RunFile, plan_folder
 from runner.git.objects import FOLDER, ObjectStore, Tree
 from runner.project import Project
-from runner.verbs import runs, session
+from runner.verbs import runs, taking
 from runner.verbs.evidence import Evidence, PlanAt
 
 PLACE = re.compile(rf"^(?:(?P<plan>[a-z0-9-]+)/)?(?P<run>{runs.NUMBER}):(?P<step>[a-z0-9-]+)$")
@@ -48,7 +48,7 @@ def find(project: Project, found: Evidence, name: str) -> Fork:
     if tip is None:
         raise NotFound(f"forking {name}: there is no run {plan.id}/{number}")
     run = runs.load_run(project.store, tip, plan.id, number)
-    session.check_chain(project, found.authority, run, tip)
+    taking.check_chain(project, found.authority, run, tip)
     commit = before(project.store, run, plan, first, tip=tip)
     origin = runs.load_run(project.store, commit, plan.id, number)
     reasons = _reasons(run, origin, plan, first)

@@ -9,14 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.core.errors import FileAccessError, GitError, InvalidDocument
-from runner.core.run import RunFile, run_branch, run_tag
-from runner.git import leftovers, refs, shared_checkouts
+from runner.core.run import RunFile, lease_ref, run_branch, run_tag
+from runner.git import home_ahead, leftovers, refs, shared_checkouts
 from runner.git.leases import Lease
 from runner.project import Project
 from runner.verbs import holder, runs
 from runner.verbs.runs import NUMBER
 
-OF_RUNS = ("refs/planlock/leases/", "refs/planlock/control/")
+LEASES, CONTROL, BRANCHES = (
+    "refs/planlock/leases/",
+    "refs/planlock/control/",
+    "refs/heads/planlock/",
+)
+# With the copies of a run that was ahead of the home when its runner was killed.
+OF_RUNS = (LEASES, CONTROL, home_ahead.copy_of(LEASES), home_ahead.copy_of(BRANCHES))
 FOLDERS = ("work", "replay")
 
 
@@ -92,7 +98,7 @@ def _refs_of_ended(project: Project, kept: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     is_over: dict[str, bool] = {}
     for ref, oid in refs.under(project.git_dir, *OF_RUNS).items():
-        name = ref.split("/", 3)[3]
+        name = "/".join(ref.split("/")[-2:])
         if name not in is_over:
             is_over[name] = _is_over(project, name)
             if not is_over[name]:
@@ -103,7 +109,10 @@ def _refs_of_ended(project: Project, kept: list[str]) -> dict[str, str]:
 
 
 def _is_over(project: Project, name: str) -> bool:
-    """Whether a run has its end, and a tag there, and nobody is at work in it."""
+    """Whether a run has its end, and a tag there, and nobody is at work in it.
+
+    What the home never got is told apart by the lease, which then stays.
+    """
     match = runs.RUN_NAME.match(name)
     if match is None:
         return False
@@ -111,7 +120,8 @@ def _is_over(project: Project, name: str) -> bool:
     tip = refs.read(project.git_dir, run_branch(plan, number))
     tag = refs.read(project.git_dir, run_tag(plan, number))
     lease = holder.lease(project, plan, number)
-    if tag is None or (lease and holder.is_at_work(lease, project.world.now())):
+    aside = home_ahead.set_aside(project.git_dir, lease_ref(plan, number))
+    if tag is None or aside or (lease and holder.is_at_work(lease, project.world.now())):
         return False
     try:
         run = runs.load_run(project.store, tip or tag, plan, number)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from runner.core import globs
 from runner.core.errors import (
     FileAccessError,
+    GitError,
     ModelError,
     Reason,
     RunHeld,
@@ -89,7 +90,7 @@ class Performer:
             session, step, question=question, decision=decision
         )
         self.halted: Reason | None = None
-        self.lost: RunHeld | None = None
+        self.lost: RunHeld | GitError | None = None
         environment = session.project.world.environment
         self.secrets = secret_values.of(environment, question.policy.policy)
         self.changing = Changing(
@@ -220,7 +221,7 @@ class Performer:
         self.session.tell("tick", step=self.question.step)
         try:
             return self.session.attend()
-        except RunHeld as error:
+        except (RunHeld, GitError) as error:
             self.lost = error
             return True
 

@@ -125,6 +125,7 @@ def publish_record(  # noqa: PLR0913  # the parts of one commit
         subject=_subject(held, value["kind"], status, number),
         pairs=_trailers(held, value, status),
         tag=tag,
+        tell=value["kind"] in ENDS,
     )
     held.run = held.run.with_record(added)
     _to_ledger(held, before=before)

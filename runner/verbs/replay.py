@@ -10,7 +10,7 @@ from runner.core.record import RecordFile
 from runner.core.run import RunFile
 from runner.git import history
 from runner.project import Project
-from runner.verbs import replay_compare, runs, session
+from runner.verbs import replay_compare, runs, taking
 from runner.verbs.events import Listener
 from runner.verbs.replay_compare import Difference
 from runner.verbs.replay_step import Link, Replayer
@@ -55,7 +55,7 @@ def replay(project: Project, name: str, listener: Listener, *, network: bool) ->
     """
     plan_id, number, tip = runs.find(project, name)
     run = runs.load_run(project.store, tip, plan_id, number)
-    session.check_chain(project, project.authority(), run, tip)
+    taking.check_chain(project, project.authority(), run, tip)
     links = _links(project, run, tip)
     with Replayer(project, run, listener, network=network) as again:
         steps, difference = _all(again, links)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from runner.core.errors import UsageError
 from runner.project import Project
-from runner.verbs import control, execute, session
+from runner.verbs import control, execute, taking
 from runner.verbs.events import Listener
-from runner.verbs.execute import Options, RunReport
+from runner.verbs.execute import Options
+from runner.verbs.run_report import RunReport
 
 
 def resume(project: Project, name: str, options: Options, listener: Listener) -> RunReport:
@@ -19,7 +20,7 @@ def resume(project: Project, name: str, options: Options, listener: Listener) ->
         control.refuse_paused(project, target.plan, target.number)
     if request is not None:
         control.ask(project, target, "resume")
-    held = session.take_over(
+    held = taking.take_over(
         project, target.plan, target.number, authority=project.authority(), listener=listener
     )
     return execute.drive(held, options)

@@ -24,7 +24,7 @@ from runner.verbs import (
     rollback_merged,
     rollback_outlook,
     rollback_undo,
-    session,
+    taking,
 )
 from runner.verbs.control import Wishes
 from runner.verbs.events import Listener
@@ -79,7 +79,7 @@ def rollback(
     _check(outlook, options)
     held = _hold(project, outlook, listener)
     held.wishes = _Wishes(here=options.here)
-    with held.releasing():
+    with taking.holding(held):
         if held.tip != outlook.tip:
             message = f"run {outlook.name} has gone on since it was looked at"
             raise Refused(message, hint=f"planlock rollback {outlook.name} --dry-run")
@@ -123,7 +123,7 @@ def _hold(project: Project, outlook: Outlook, listener: Listener) -> Session:
         except BranchBusy as error:
             message = f"rolling back {outlook.name}: its branch was made at this moment"
             raise Refused(message, hint="try again") from error
-    return session.take_over(
+    return taking.take_over(
         project, outlook.plan, outlook.run, authority=project.authority(), listener=listener
     )
 

@@ -1,55 +1,49 @@
-"""A run in our hands: started or taken over, with its lease, its branch and its last record."""
+"""A run in our hands: started or taken over, with its lease, its branch and its last record.
+
+Nobody takes it while the home knows of a lease that has not run out. So no step begins, and no
+command goes on, when that is about to happen and the home cannot be told of a later end.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from runner.core.approval import Vote
-from runner.core.errors import AuthorityRefused, BranchBusy, GitError, PlanlockError, RunHeld
+from runner.core.errors import BranchBusy, GitError, RunHeld
 from runner.core.gate import Question
 from runner.core.policy import PLANS_FOLDER
 from runner.core.record import RecordedGate
-from runner.core.run import (
-    NAMESPACE,
-    RUN_FILE,
-    RunFile,
-    chain_problems,
-    lease_ref,
-    run_branch,
-    run_folder,
-)
+from runner.core.run import RunFile, lease_ref, run_branch, run_folder
 from runner.core.values import parse_time, time_text
-from runner.git import leases, refs, sshsig, trailers
+from runner.git import leases, trailers
 from runner.git.control import Request
-from runner.git.home import SEEN
-from runner.git.leases import Lease
+from runner.git.leases import GRACE, Lease
 from runner.git.objects import Entry, NewCommit, Signature
 from runner.git.refs import Move
-from runner.git.sshsig import BadSignature
 from runner.git.trailers import Trailer
 from runner.git.worktree import WorkTree
-from runner.project import Authority, Project
+from runner.project import Project
 from runner.sandbox.contract import Backend
-from runner.verbs import evidence, holder, provenance, recording, runs
+from runner.verbs import evidence, holder, recording
 from runner.verbs.control import Wishes
 from runner.verbs.events import Event, Kind, Listener
 from runner.verbs.evidence import Evidence, PlanAt
 
-GRACE = timedelta(seconds=120)
+# How long to wait after a renewal that did not reach the home.
+AGAIN = GRACE / 24
 
 
 @dataclass
 class Session:
     """What changes while we hold a run; `tip` is the branch as we last moved it.
 
-    `published_lease` is the link that the lease's ref names; a deferred intent comes after it.
-    `votes` are the decisions seen so far, `noted` the digests of those that the ledger has,
-    `backends` the sandboxes that confined a trial command, by what the policy requires; `done` is a
-    plan's digest and how many of its first steps are done.
+    `published_lease` is the link that the lease's ref names, `told` the newest that the home has;
+    a deferred intent comes after it. `votes` are the decisions seen so far, `noted` the digests of
+    those that the ledger has, `backends` the sandboxes that confined a trial command, by what the
+    policy requires; `done` is a plan's digest and how many of its first steps are done.
     """
 
     project: Project
@@ -61,6 +55,7 @@ class Session:
     by: Signature
     listener: Listener
     published_lease: str = ""
+    told: Lease = field(init=False)
     others: tuple[RunFile, ...] = ()
     tree: WorkTree | None = None
     retried: set[str] = field(default_factory=set)
@@ -72,6 +67,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self.published_lease = self.published_lease or self.lease_oid
+        self.told = self.lease
 
     @property
     def number(self) -> int:
@@ -95,10 +91,10 @@ class Session:
             found, step=step, so_far=so_far, now=self.now(), plan=self.plan.file
         )
 
-    def move_lease(self, *, sync: bool = True, **changes: Any) -> None:
+    def move_lease(self, *, sync: bool = True, tell: bool = False, **changes: Any) -> None:
         """Go one link further in the lease; raises RunHeld where it is no longer ours."""
         self._add_link(**changes)
-        self._publish([], reason="lease", sync=sync)
+        self._publish([], reason="lease", sync=sync, tell=tell)
 
     def _add_link(self, **changes: Any) -> None:
         lease = replace(self.lease, taken_at=self.now(), **changes)
@@ -121,8 +117,7 @@ class Session:
         Deferred, it is published with the step's own commit: for what has no effect before.
         """
         now = self.now()
-        write = self._add_link if deferred else self.move_lease
-        write(
+        self._add_link(
             holder=holder.this_process(),
             expires_at=now + timedelta(seconds=seconds) + GRACE,
             started_at=now,
@@ -134,6 +129,9 @@ class Session:
             plan_tip=gate.plan_tip,
             reserved_usd=usd,
         )
+        if not deferred:
+            # Where it may take long, nobody attends to the lease meanwhile.
+            self._publish([], reason="lease", tell=seconds > 0)
         return now
 
     def tell(
@@ -157,43 +155,29 @@ class Session:
     def attend(self) -> bool:
         """Renew the lease in good time while a step goes on; whether the run is to end now.
 
-        Raises RunHeld where somebody took the run over meanwhile.
+        Raises RunHeld where somebody took the run over meanwhile, and GitError where the lease is
+        about to run out because the home cannot be reached.
         """
         if not self.lease_oid:
             return False  # nobody holds what is only replayed
-        if self.now() >= self.lease.taken_at + GRACE / 4:
-            self.move_lease(sync=False, expires_at=self.now() + GRACE)
+        if self.told.is_due(self.now()) and self.now() >= self.lease.taken_at + AGAIN:
+            self._renew()
         try:
             asked = self.asked()
         except GitError:
             return False  # the home may be back before the step has ended
         return asked is not None and asked.wish == "cancel"
 
+    def _renew(self) -> None:
+        try:
+            self.move_lease(sync=False, tell=True, expires_at=self.now() + GRACE)
+        except GitError:
+            if self.now() >= self.told.expires_at - GRACE / 4:
+                raise
+
     def asked(self) -> Request | None:
         """What somebody asks of this run now, here or from elsewhere; raises GitError."""
         return self.wishes.look(self.project, self.plan.id, self.number)
-
-    @contextmanager
-    def releasing(self) -> Iterator[None]:
-        """Let go of the lease in the end; what went wrong before is what there is to tell."""
-        try:
-            yield
-        except BaseException:
-            with suppress(PlanlockError):
-                self.release()
-            raise
-        self.release()
-
-    def release(self) -> None:
-        """Let go of the lease, and note how far the branch is.
-
-        What the lease says of a started step stays until that is recorded.
-        """
-        try:
-            self.move_lease(sync=False, holder=holder.FREE, expires_at=self.now())
-        finally:
-            self.project.publisher.end()
-        self.project.home.run_tip(self.plan.id, self.number)
 
     def publish(
         self,
@@ -202,6 +186,7 @@ class Session:
         subject: str,
         pairs: Sequence[Trailer],
         tag: str = "",
+        tell: bool = False,
     ) -> str:
         """Add one signed commit to the run branch and one link to the lease, both or neither.
 
@@ -221,7 +206,7 @@ class Session:
         moves = [Move(ref=self.branch, old=self.tip, new=commit)]
         if tag:
             moves.append(Move(ref=tag, old=None, new=commit))
-        self._publish(moves, reason=subject)
+        self._publish(moves, reason=subject, tell=tell)
         self.tip = commit
         if self.tree:
             self.tree.point_to(commit)
@@ -230,104 +215,22 @@ class Session:
                     self.tree.write(path, entry)
         return commit
 
-    def _publish(self, moves: Sequence[Move], *, reason: str, sync: bool = True) -> None:
-        """Move refs, and the lease's to its last link."""
+    def _publish(
+        self, moves: Sequence[Move], *, reason: str, sync: bool = True, tell: bool = False
+    ) -> None:
+        """Move refs, and the lease's to its last link; the home is told in time or as asked."""
+        publisher, tell = self.project.publisher, tell or self.told.is_due(self.now())
         ref = lease_ref(self.plan.id, self.number)
         link = Move(ref=ref, old=self.published_lease, new=self.lease_oid)
         try:
-            self.project.publisher.publish([*moves, link], reason=reason, sync=sync)
+            is_told = publisher.publish([*moves, link], reason=reason, sync=sync, tell=tell)
         except BranchBusy as error:
             message = f"run {self.plan.id}/{self.number} is no longer ours: {error.message}"
+            if publisher.is_ahead:
+                message += (
+                    f"; what was done since {time_text(self.told.taken_at)} stays unpublished"
+                )
             raise RunHeld(message, hint=f"planlock status {self.plan.id}") from error
         self.published_lease = self.lease_oid
-
-
-def load_others(project: Project, plan: str, number: int) -> tuple[RunFile, ...]:
-    """Read every other run of a plan, also one that was seen here and whose refs are gone."""
-    known = runs.of_plan(project, plan)
-    prefix = f"{SEEN}/run/{plan}/"
-    for ref, oid in refs.under(project.git_dir, prefix).items():
-        known.setdefault(int(ref.removeprefix(prefix)), oid)
-    return tuple(
-        runs.load_run(project.store, oid, plan, run) for run, oid in known.items() if run != number
-    )
-
-
-def take_over(
-    project: Project, plan_id: str, number: int, *, authority: Authority, listener: Listener
-) -> Session:
-    """Go on with a run that nobody holds; raises RunHeld, or AuthorityRefused for a broken chain."""
-    tip = project.home.run_tip(plan_id, number) or ""
-    run = runs.load_run(project.store, tip, plan_id, number)
-    check_chain(project, authority, run, tip)
-    plan = evidence.plan_at(project.store, tip, plan_id, on_branch=True)
-    if plan is None:
-        message = f"run {plan_id}/{number}: its branch holds no plan"
-        raise AuthorityRefused(message, hint="planlock audit")
-    ref = lease_ref(plan_id, number)
-    old_oid = refs.read(project.git_dir, ref)
-    old = leases.read(project.store, old_oid) if old_oid else None
-    now = max(project.world.now(), parse_time(run.last_moment))
-    if old and holder.is_at_work(old, now):
-        raise RunHeld(
-            f"run {plan_id}/{number} is held by {old.holder} since {time_text(old.taken_at)}, "
-            f"until {time_text(old.expires_at)}",
-            hint=f"planlock status {plan_id}",
-        )
-    fresh = Lease(holder="", epoch=0, taken_at=now, expires_at=now)
-    lease = replace(
-        old or fresh,
-        holder=holder.this_process(),
-        epoch=(old.epoch if old else 0) + 1,
-        taken_at=now,
-        expires_at=now + GRACE,
-    )
-    by = project.runner_identity(project.runner_name(authority))
-    others = load_others(project, plan_id, number)
-    with project.publisher.begin(plan_id, number):
-        oid = leases.write(project.store, lease, parent=old_oid, by=by)
-        try:
-            move = Move(ref=ref, old=old_oid, new=oid)
-            project.publisher.publish([move], reason="take lease")
-        except BranchBusy as error:
-            message = f"run {plan_id}/{number}: another runner took it at this moment"
-            raise RunHeld(message, hint="try again") from error
-    return Session(
-        project=project,
-        plan=plan,
-        run=run,
-        tip=tip,
-        lease=lease,
-        lease_oid=oid,
-        by=by,
-        listener=listener,
-        others=others,
-    )
-
-
-def check_chain(project: Project, authority: Authority, run: RunFile, tip: str) -> None:
-    """Raise AuthorityRefused for a run whose records or signatures are not in order."""
-    problems = list(chain_problems(run))
-    now = project.world.now()
-    signer = provenance.commit_signer(project.store.commit(tip), authority, now)
-    if signer != run.header.runner:
-        problems.append(f"its last commit is not signed by {run.header.runner}")
-    # In a namespace that no person has, so that nobody can name themselves the runner.
-    if _header_signer(project, authority, run, tip) != run.header.runner:
-        problems.append(f"its {RUN_FILE} is not signed by {run.header.runner} as a runner")
-    if problems:
-        name = f"{run.header.plan}/{run.header.run}"
-        message = f"run {name} cannot be continued: {'; '.join(problems)}"
-        raise AuthorityRefused(message, hint="planlock audit")
-
-
-def _header_signer(project: Project, authority: Authority, run: RunFile, tip: str) -> str | None:
-    store, path = project.store, f"{run_folder(run.header.plan, run.header.run)}/{RUN_FILE}"
-    tree = store.commit(tip).tree
-    data, armored = store.file(tree, path), store.file(tree, f"{path}.sig")
-    try:
-        signed = sshsig.verify(armored or b"", data or b"", namespace=NAMESPACE)
-    except BadSignature:
-        return None
-    now = project.world.now()
-    return authority.signers.find(signed, namespace=NAMESPACE, at=now).principal
+        if is_told:
+            self.told = self.lease

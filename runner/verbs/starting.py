@@ -13,7 +13,7 @@ from runner.core.gate import Answer, Question, decide, decide_next
 from runner.core.run import NAMESPACE, RUN_FILE, RunFile, lease_ref, run_branch, run_folder
 from runner.core.values import time_text
 from runner.git import leases, trailers
-from runner.git.leases import Lease
+from runner.git.leases import GRACE, Lease
 from runner.git.objects import FILE, Entry, NewCommit, Signature
 from runner.git.refs import Move
 from runner.project import Project
@@ -21,7 +21,8 @@ from runner.verbs import evidence, forking, holder, recording, runs
 from runner.verbs.events import Listener
 from runner.verbs.evidence import Evidence
 from runner.verbs.forking import Fork
-from runner.verbs.session import GRACE, Session, load_others
+from runner.verbs.session import Session
+from runner.verbs.taking import load_others
 
 
 def create(

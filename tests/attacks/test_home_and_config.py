@@ -11,7 +11,7 @@ import pytest
 from team import READ, Team
 
 from runner.core.errors import AuthorityRefused, GitError, RepositoryUnsuitable
-from runner.git import command, home, repository
+from runner.git import command, home, home_url, repository
 from runner.git.home import Home
 from runner.git.objects import ObjectStore
 
@@ -35,7 +35,7 @@ def bare(team: Team, folder: Path) -> Path:
 
 
 def resolved(team: Team, url: str) -> str:
-    return str(home.resolve(url, git_dir=team.root / ".git", top=team.root))
+    return str(home_url.resolve(url, git_dir=team.root / ".git", top=team.root))
 
 
 class TestHome:
@@ -76,7 +76,7 @@ class TestHome:
         team.git("worktree", "add", "-q", "-b", "side", str(linked))
         opened = repository.discover(linked)
         with pytest.raises(AuthorityRefused, match="is in a work tree"):
-            home.resolve("../home.git", git_dir=opened.git_dir, top=opened.work_tree)
+            home_url.resolve("../home.git", git_dir=opened.git_dir, top=opened.work_tree)
 
     def test_A42_init_takes_no_home_of_the_work_tree(self, team: Team) -> None:
         """The remote `origin` is judged in the same way."""

@@ -32,7 +32,8 @@ from runner.models.contract import OnText, Purse, Want
 from runner.project import Project, World
 from runner.verbs import execute
 from runner.verbs.events import Event
-from runner.verbs.execute import Options, RunReport
+from runner.verbs.execute import Options
+from runner.verbs.run_report import RunReport
 
 MODEL = "fake/small-1"
 

@@ -2,15 +2,20 @@
 
 Each has a `.keep` file from before it is there until refs name its objects for good, so that
 `git gc --prune=now` leaves it; the file says whose it is.
+
+A `git gc` that reads the folder while a pack and its index appear may see the index alone, takes
+it for garbage and removes it (builtin/gc.c, `clean_pack_garbage`): so we look again, and mend.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from runner.git import durable, packs
+from runner.core.errors import FileAccessError
+from runner.git import command, durable, packs
 from runner.git.packs import Pack
 
 OWN = "planlock/packs"
@@ -30,12 +35,15 @@ class PackFolder:
         self._mark = self._own / f"{owner}.keep"
         self._text = f"planlock {owner}\n".encode()
         self._marked = False
+        self._last = ""
 
     def write(self, pack: Pack, *, sync: bool) -> None:
         """Write a pack that is whole on the disk when this returns; raises OSError.
 
         Without `sync` a power cut may take it: it is in a journal too.
         """
+        self.mend([self._last] if self._last else [])
+        self._last = pack.name
         self._keep(pack.name)
         for suffix, content in (("pack", pack.content), ("idx", pack.index)):
             durable.write(self._scratch, content, durable=sync)
@@ -65,10 +73,30 @@ class PackFolder:
         """Remove a pack whose objects are elsewhere too; the index first, so that none opens it."""
         for suffix in ("idx", "pack", "keep"):
             durable.unlink(self._file(name, suffix))
+        self._last = "" if name == self._last else self._last
+
+    def mend(self, names: Iterable[str] | None = None) -> None:
+        """Give packs the indexes that they lost, be it all of this owner; raises FileAccessError."""
+        for name in self._kept() if names is None else names:
+            pack = self._file(name, "pack")
+            if self._file(name, "idx").exists() or not pack.exists():
+                continue
+            done = command.attempt(["-c", "core.fsync=all", "index-pack", str(pack)])
+            if done.returncode != 0:
+                said = done.stderr.decode(errors="replace").strip()
+                raise FileAccessError(f"indexing {pack}: {said}", hint=f"git index-pack {pack}")
+
+    def _kept(self) -> list[str]:
+        found = []
+        for keep in self.folder.glob("pack-*.keep"):
+            with suppress(FileNotFoundError):
+                found += [keep.stem] if keep.read_bytes() == self._text else []
+        return found
 
     def join(self, names: Sequence[str]) -> list[str]:
         """Make one durable pack of several, unless they are large or gone; give what there is."""
         files = [(self._file(name, "pack"), self._file(name, "idx")) for name in names]
+        self.mend(names)
         try:
             if len(names) < 2 or sum(each.stat().st_size for each, _ in files) > MOST_JOINED:
                 return list(names)
@@ -83,12 +111,19 @@ class PackFolder:
 
     def release(self) -> None:
         """Leave the owner's packs to git, and remove what was not finished."""
-        for keep in self.folder.glob("pack-*.keep"):
-            with suppress(FileNotFoundError):
-                if keep.read_bytes() == self._text:
-                    durable.unlink(keep)
+        for name in self._kept():
+            durable.unlink(self._file(name, "keep"))
         durable.unlink(self._scratch)
         durable.unlink(self._mark)
+
+    def is_watched(self) -> bool:
+        """Whether a `git gc` of this machine is at work, which may still take an index away."""
+        with suppress(OSError, ValueError):
+            pid = (self.folder.parent.parent / "gc.pid").read_text().partition(" ")[0]
+            with suppress(PermissionError):  # somebody else's
+                os.kill(int(pid), 0)
+            return True
+        return False
 
 
 def _one_system(objects: Path) -> bool:

@@ -15,7 +15,7 @@ from runner.git import journal, packs, refs
 from runner.git.journal import Frame, Journal
 from runner.git.objects import ObjectStore
 from runner.git.packs_files import PackFolder
-from runner.git.recorder_settling import Place, recover, settle
+from runner.git.recorder_settling import Place, leave, recover, settle
 from runner.git.refs import Move
 from runner.git.refs_files import NotPlain, common_dir
 from runner.git.refs_locks import Transaction
@@ -133,8 +133,7 @@ class Recorder:
             with self._writing():
                 self._settle()
                 self._folder.join(self._settled)
-                self._folder.release()
-                self._journal.remove()
+                leave(self._folder, self._journal)
         finally:
             self._journal.close()
 

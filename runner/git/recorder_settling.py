@@ -42,6 +42,7 @@ def settle(place: Place, held: Journal) -> str:
             folder.remove(unsynced)
     for moves in _by_ref(found):
         _settle_ref(place, moves)
+    folder.mend([name] if name else [])
     held.clear()
     return name
 
@@ -96,6 +97,14 @@ def _sync(common: Path, ref: str) -> None:
         durable.sync_path(common)
 
 
+def leave(folder: PackFolder, held: Journal) -> None:
+    """Give what was settled to git; while it collects garbage, whoever looks here next does that."""
+    folder.mend()
+    if not folder.is_watched():
+        folder.release()
+        held.remove()
+
+
 def recover(git_dir: Path, objects: Path) -> None:
     """Settle what processes that died have left; raises FileAccessError or GitError."""
     place = Place(git_dir=git_dir, objects=objects)
@@ -104,8 +113,7 @@ def recover(git_dir: Path, objects: Path) -> None:
         for held in journal.dead(place.common):
             with held:
                 settle(place, held)
-                PackFolder(place.objects, held.name).release()
-                held.remove()
+                leave(PackFolder(place.objects, held.name), held)
     except OSError as error:
         message = f"recovering what an ended process wrote: {error.strerror}"
         raise FileAccessError(message, hint=f"df -h {place.git_dir}") from error

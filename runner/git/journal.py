@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Self
 
 from runner.core.errors import GitError
-from runner.git import durable
+from runner.git import durable, machine
 from runner.git.packs import Entry, Part
 from runner.git.refs import Move
 
@@ -161,7 +161,8 @@ def begin(common: Path, plan: str, run: int) -> Journal:
     """Make a journal of a run; raises OSError."""
     folder = common / FOLDER
     durable.make_folder(folder)
-    names = (folder / f"{plan}.{run}.{os.getpid()}.{count}" for count in itertools.count())
+    start = start_of(plan, run)
+    names = (folder / f"{start}{os.getpid()}.{count}" for count in itertools.count())
     found = None
     while found is None:
         with suppress(FileExistsError):
@@ -171,14 +172,32 @@ def begin(common: Path, plan: str, run: int) -> Journal:
     return found
 
 
-def dead(common: Path) -> Iterator[Journal]:
-    """Give the journals whose writers are gone, each held and to be closed; raises OSError."""
+def start_of(plan: str, run: int) -> str:
+    """How the names of a run's journals begin; after that comes the writer's process."""
+    return f"{plan}.{run}."
+
+
+def dead(common: Path, start: str = "") -> Iterator[Path]:
+    """Give the journals that may be a dead writer's, all or those whose names start so."""
     with suppress(FileNotFoundError):
-        for path in sorted((common / FOLDER).iterdir()):
-            with suppress(FileNotFoundError, BlockingIOError):
-                found = _take(path)
-                if found is not None:
-                    yield found
+        yield from sorted(
+            each for each in (common / FOLDER).iterdir() if each.name.startswith(start)
+        )
+
+
+def take(path: Path) -> Journal | None:
+    """Hold a journal whose writer is gone; None where it lives, or somebody else is settling it.
+
+    Raises OSError.
+    """
+    with suppress(FileNotFoundError, BlockingIOError):
+        return _take(path)
+    return None
+
+
+def is_being_settled(path: Path) -> bool:
+    """Whether somebody holds it who did not write it."""
+    return path.exists() and not machine.is_there(path.name.split(".")[-2])
 
 
 def _take(path: Path) -> Journal | None:

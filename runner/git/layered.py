@@ -16,9 +16,9 @@ from pathlib import Path
 from runner.core.errors import FileAccessError
 from runner.core.overlays import OPAQUE, is_whiteout
 from runner.git import leftovers, tree_difference
-from runner.git.boots import UNKNOWN, this_boot
 from runner.git.changed import Known, Stamp
 from runner.git.ignored import RULES
+from runner.git.machine import UNKNOWN, this_boot
 from runner.git.objects import FOLDER, SUBMODULE, Entry, ObjectStore
 from runner.git.shared_checkouts import Checkout, Scratch, SharedCheckouts
 from runner.git.sparse import Sparse

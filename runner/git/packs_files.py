@@ -9,18 +9,19 @@ it for garbage and removes it (builtin/gc.c, `clean_pack_garbage`): so we look a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from runner.core.errors import FileAccessError
-from runner.git import command, durable, packs
+from runner.git import command, durable, machine, packs
 from runner.git.packs import Pack
 
 OWN = "planlock/packs"
 # Together these take too long to copy.
-MOST_JOINED = 512 << 20
+MOST_JOINED = 64 << 20
+# Where git notes which pack has what; what it says of packs that are gone breaks `git fsck`.
+MULTI = "multi-pack-index"
 
 
 class PackFolder:
@@ -71,6 +72,9 @@ class PackFolder:
 
     def remove(self, name: str) -> None:
         """Remove a pack whose objects are elsewhere too; the index first, so that none opens it."""
+        if (self.folder / MULTI).exists():  # as `git repack` does
+            for index in self.folder.glob(f"{MULTI}*"):
+                durable.unlink(index)
         for suffix in ("idx", "pack", "keep"):
             durable.unlink(self._file(name, suffix))
         self._last = "" if name == self._last else self._last
@@ -118,12 +122,11 @@ class PackFolder:
 
     def is_watched(self) -> bool:
         """Whether a `git gc` of this machine is at work, which may still take an index away."""
-        with suppress(OSError, ValueError):
-            pid = (self.folder.parent.parent / "gc.pid").read_text().partition(" ")[0]
-            with suppress(PermissionError):  # somebody else's
-                os.kill(int(pid), 0)
-            return True
-        return False
+        try:
+            lock = (self.folder.parent.parent / "gc.pid").read_text(errors="replace")
+        except OSError:
+            return False
+        return machine.is_there(lock.partition(" ")[0])
 
 
 def _one_system(objects: Path) -> bool:

@@ -15,7 +15,7 @@ from runner.git import journal, packs, refs
 from runner.git.journal import Frame, Journal
 from runner.git.objects import ObjectStore
 from runner.git.packs_files import PackFolder
-from runner.git.recorder_settling import Place, leave, recover, settle
+from runner.git.recorder_settling import Place, leave, recover, recover_run, settle
 from runner.git.refs import Move
 from runner.git.refs_files import NotPlain, common_dir
 from runner.git.refs_locks import Transaction
@@ -24,7 +24,7 @@ MOST_PACKS = 100
 MOST_BYTES = 64 << 20
 MOST_SETTLED = 16
 
-__all__ = ["Recorder", "open_recorder", "recover"]
+__all__ = ["Recorder", "open_recorder", "recover", "recover_run"]
 
 Push = Callable[[Sequence[Move]], None]
 
@@ -117,7 +117,7 @@ class Recorder:
             self._store.written()
 
     def _settle(self) -> None:
-        name = settle(self._place, self._journal)
+        name = settle(self._place, self._journal, bring=self._broken)
         self._unsynced = 0
         self._settled += [name] if name else []
         if len(self._settled) >= MOST_SETTLED:

@@ -45,7 +45,7 @@ class Publisher:
             message = "recording a run: durability is `remote`, and there is no remote home"
             hint = "git config planlock.home URL, or git config planlock.durability local"
             raise Refused(message, hint=hint)
-        recorder.recover(self._store.git_dir, self._store.objects)
+        recorder.recover_run(self._store.git_dir, self._store.objects, plan, run)
         names = (run_branch(plan, run), lease_ref(plan, run))
         self._ahead = Ahead.of(self._store.git_dir, names)
         self._recorder = recorder.open_recorder(self._store, plan, run)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.core.errors import BranchBusy, FileAccessError
-from runner.git import command, durable, journal, packs, refs_files, refs_locks
+from runner.core.errors import BranchBusy, FileAccessError, PlanlockError
+from runner.git import command, durable, journal, packs, refs, refs_files, refs_locks
 from runner.git.journal import Frame, Journal
 from runner.git.packs import Pack
 from runner.git.packs_files import PackFolder
 from runner.git.refs import Move
 from runner.git.refs_files import NotPlain
 from runner.git.refs_locks import Transaction
+
+# Between looks, in seconds, while somebody else settles what is to be gone on with.
+WAITS = (0.1,) * 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +33,13 @@ class Place:
         return refs_files.common_dir(self.git_dir)
 
 
-def settle(place: Place, held: Journal) -> str:
-    """Make durable what the journal holds; gives the name of the pack. Raises OSError."""
+def settle(place: Place, held: Journal, *, bring: bool) -> str:
+    """Make durable what the journal holds; gives the name of the pack.
+
+    With `bring`, refs that a death or a power cut left behind are brought to where the journal has
+    them; a living writer has moved them, and others may have moved them on, or deleted them. Raises
+    OSError, GitError or FileAccessError, with the journal as it was.
+    """
     found = list(held.frames())
     folder = PackFolder(place.objects, held.name)
     pack = _join(found)
@@ -41,7 +50,7 @@ def settle(place: Place, held: Journal) -> str:
         if unsynced != name:
             folder.remove(unsynced)
     for moves in _by_ref(found):
-        _settle_ref(place, moves)
+        _settle_ref(place, moves, bring=bring)
     folder.mend([name] if name else [])
     held.clear()
     return name
@@ -59,32 +68,45 @@ def _by_ref(found: Sequence[Frame]) -> list[list[Move]]:
     return list(moves.values())
 
 
-def _settle_ref(place: Place, moves: Sequence[Move]) -> None:
-    """Bring a ref to its last value, if it is behind or a power cut took it; then sync it."""
+def _settle_ref(place: Place, moves: Sequence[Move], *, bring: bool) -> None:
     ref, last = moves[-1].ref, moves[-1].new
-    with suppress(NotPlain):  # then git has moved it, and synced it
-        broken = refs_files.is_broken(place.common, ref)
-        now = None if broken else refs_files.value(place.common, ref)
-        if now == last:
+    broken, now = _value(place, ref)
+    if now == last:
+        with suppress(NotPlain):  # else git has moved it, and synced it
+            refs_files.check_backend(place.common)
             _sync(place.common, ref)
-        elif broken or now is None or _is_behind(place.git_dir, now, moves):
-            _bring(place, Move(ref=ref, old=now, new=last))
+    elif bring and (broken or _is_behind(place.git_dir, now, moves)):
+        _bring(place, Move(ref=ref, old=now, new=last), moves)
 
 
-def _is_behind(git_dir: Path, now: str, moves: Sequence[Move]) -> bool:
+def _value(place: Place, ref: str) -> tuple[bool, str | None]:
+    """Whether a ref's file holds no id, and else where it is."""
+    with suppress(NotPlain):
+        refs_files.check_backend(place.common)
+        broken = refs_files.is_broken(place.common, ref)
+        return broken, None if broken else refs_files.value(place.common, ref)
+    return False, refs.read(place.git_dir, ref)
+
+
+def _is_behind(git_dir: Path, now: str | None, moves: Sequence[Move]) -> bool:
     last = moves[-1].new
-    if any(now in {move.old, move.new} for move in moves):
+    if now is None or any(now in {move.old, move.new} for move in moves):
         return True
     args = ["merge-base", "--is-ancestor", now, last]
     return command.attempt(args, git_dir=git_dir).returncode == 0
 
 
-def _bring(place: Place, move: Move) -> None:
-    with (
-        suppress(BranchBusy),  # somebody else brings it there, or takes the run over
-        Transaction(place.git_dir, [move], mending=True) as transaction,
-    ):
-        transaction.commit(reason="recover", sync=True)
+def _bring(place: Place, move: Move, moves: Sequence[Move]) -> None:
+    try:
+        with Transaction(place.git_dir, [move], mending=True) as transaction:
+            transaction.commit(reason="recover", sync=True)
+    except NotPlain:
+        refs.move(place.git_dir, [move], reason="recover")
+    except BranchBusy as error:
+        # Somebody else may have brought it there, or have taken the run over.
+        broken, now = _value(place, move.ref)
+        if now != move.new and (broken or _is_behind(place.git_dir, now, moves)):
+            raise FileAccessError(error.message, hint=error.hint) from error
 
 
 def _sync(common: Path, ref: str) -> None:
@@ -106,13 +128,47 @@ def leave(folder: PackFolder, held: Journal) -> None:
 
 
 def recover(git_dir: Path, objects: Path) -> None:
-    """Settle what processes that died have left; raises FileAccessError or GitError."""
+    """Settle what processes that died have left, as far as it goes.
+
+    Raises FileAccessError or GitError for the first journal that stays.
+    """
     place = Place(git_dir=git_dir, objects=objects)
     refs_locks.remove_dead_locks(place.common)
+    errors: list[PlanlockError] = []
+    for path in journal.dead(place.common):
+        try:
+            _recover(place, path)
+        except PlanlockError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def recover_run(git_dir: Path, objects: Path, plan: str, run: int) -> None:
+    """Settle what a dead runner of a run has left, or wait until somebody else has done that.
+
+    Raises FileAccessError or GitError where something stays.
+    """
+    place = Place(git_dir=git_dir, objects=objects)
+    refs_locks.remove_dead_locks(place.common)
+    for path in journal.dead(place.common, journal.start_of(plan, run)):
+        for wait in (*WAITS, 0.0):
+            _recover(place, path)
+            if not journal.is_being_settled(path):
+                break
+            time.sleep(wait)
+        else:
+            message = f"beginning run {plan}/{run}: another process still settles {path.name}"
+            raise FileAccessError(message, hint="try again")
+
+
+def _recover(place: Place, path: Path) -> None:
+    """Settle a journal where its writer is gone; a living one's stays."""
     try:
-        for held in journal.dead(place.common):
+        held = journal.take(path)
+        if held is not None:
             with held:
-                settle(place, held)
+                settle(place, held, bring=True)
                 leave(PackFolder(place.objects, held.name), held)
     except OSError as error:
         message = f"recovering what an ended process wrote: {error.strerror}"

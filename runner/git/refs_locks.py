@@ -244,7 +244,7 @@ def _remove_dead(own: Path) -> None:
     descriptor = os.open(own, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _is_lock_of(own, os.fstat(descriptor)):
+        if _has_lock(own):
             durable.unlink(_lock_path(_place(own)))
         durable.unlink(own)
     finally:
@@ -255,13 +255,16 @@ def _place(own: Path) -> Path:
     return own.parents[2] / unquote(own.name.split(".", 3)[3])
 
 
-def _is_lock_of(own: Path, found: os.stat_result) -> bool:
-    """Whether the lock is the file itself, or was exchanged for it and holds the old value."""
-    place = _place(own)
+def _has_lock(own: Path) -> bool:
+    """Whether the ref's lock is the file itself, or was exchanged for it and holds the old value.
+
+    Told by what they hold: a copy of a repository may have made two files of one.
+    """
+    place, new = _place(own), own.read_bytes()
+    if len(new) != len(ZERO) + 1:
+        return False
     with suppress(FileNotFoundError):
-        lock = _lock_path(place)
-        if os.path.samestat(lock.lstat(), found):
-            return True
-        old = own.name.split(".", 3)[2]
-        return os.path.samestat(place.lstat(), found) and lock.read_text() == f"{old}\n"
+        lock = _lock_path(place).read_bytes()
+        old = own.name.split(".", 3)[2].encode()
+        return lock == new or (place.read_bytes() == new and lock == old + b"\n")
     return False

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from runner.core.errors import FileAccessError, GitError
 from runner.git import durable, leftovers, tree_difference
-from runner.git.boots import this_boot
+from runner.git.machine import this_boot
 from runner.git.objects import ObjectStore
 from runner.git.placing import Placer
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from runner.core.run import lease_ref
 from runner.git import leases, refs
-from runner.git.boots import UNKNOWN, this_boot
 from runner.git.leases import Lease
+from runner.git.machine import UNKNOWN, this_boot
 from runner.project import Project
 
 FREE = "nobody"

@@ -82,8 +82,9 @@ class Session:
         return run_folder(self.plan.id, self.number)
 
     def now(self) -> datetime:
-        """The later of the clock and the last record's end (design section 5)."""
-        return max(self.project.world.now(), parse_time(self.run.last_moment))
+        """The latest of the clock, the last record's end (design section 5) and the lease."""
+        recorded = parse_time(self.run.last_moment)
+        return max(self.project.world.now(), recorded, self.lease.taken_at)
 
     def question(self, found: Evidence, step: int) -> Question:
         so_far = evidence.so_far(self.run, self.others, self.number)

@@ -42,6 +42,36 @@ def take_over(
     project: Project, plan_id: str, number: int, *, authority: Authority, listener: Listener
 ) -> Session:
     """Go on with a run that nobody holds; raises RunHeld, or AuthorityRefused for a broken chain."""
+    _check_free(project, plan_id, number)
+    with project.publisher.begin(plan_id, number):
+        # What is settled in the beginning may have brought the run further.
+        return _taken(project, plan_id, number, authority, listener)
+
+
+def _check_free(project: Project, plan_id: str, number: int) -> None:
+    tip = project.home.run_tip(plan_id, number) or ""
+    run = runs.load_run(project.store, tip, plan_id, number)
+    _free_lease(project, run)
+
+
+def _free_lease(project: Project, run: RunFile) -> tuple[str | None, Lease | None]:
+    """The lease's last link, which holds nobody off; raises RunHeld."""
+    plan_id, number = run.header.plan, run.header.run
+    oid = refs.read(project.git_dir, lease_ref(plan_id, number))
+    found = leases.read(project.store, oid) if oid else None
+    now = max(project.world.now(), parse_time(run.last_moment))
+    if found and holder.is_at_work(found, now):
+        raise RunHeld(
+            f"run {plan_id}/{number} is held by {found.holder} since "
+            f"{time_text(found.taken_at)}, until {time_text(found.expires_at)}",
+            hint=f"planlock status {plan_id}",
+        )
+    return oid, found
+
+
+def _taken(
+    project: Project, plan_id: str, number: int, authority: Authority, listener: Listener
+) -> Session:
     tip = project.home.run_tip(plan_id, number) or ""
     run = runs.load_run(project.store, tip, plan_id, number)
     check_chain(project, authority, run, tip)
@@ -49,16 +79,8 @@ def take_over(
     if plan is None:
         message = f"run {plan_id}/{number}: its branch holds no plan"
         raise AuthorityRefused(message, hint="planlock audit")
-    ref = lease_ref(plan_id, number)
-    old_oid = refs.read(project.git_dir, ref)
-    old = leases.read(project.store, old_oid) if old_oid else None
+    old_oid, old = _free_lease(project, run)
     now = max(project.world.now(), parse_time(run.last_moment))
-    if old and holder.is_at_work(old, now):
-        raise RunHeld(
-            f"run {plan_id}/{number} is held by {old.holder} since {time_text(old.taken_at)}, "
-            f"until {time_text(old.expires_at)}",
-            hint=f"planlock status {plan_id}",
-        )
     fresh = Lease(holder="", epoch=0, taken_at=now, expires_at=now)
     lease = replace(
         old or fresh,
@@ -69,14 +91,13 @@ def take_over(
     )
     by = project.runner_identity(project.runner_name(authority))
     others = load_others(project, plan_id, number)
-    with project.publisher.begin(plan_id, number):
-        oid = leases.write(project.store, lease, parent=old_oid, by=by)
-        try:
-            move = Move(ref=ref, old=old_oid, new=oid)
-            project.publisher.publish([move], reason="take lease")
-        except BranchBusy as error:
-            message = f"run {plan_id}/{number}: another runner took it at this moment"
-            raise RunHeld(message, hint="try again") from error
+    oid = leases.write(project.store, lease, parent=old_oid, by=by)
+    try:
+        move = Move(ref=lease_ref(plan_id, number), old=old_oid, new=oid)
+        project.publisher.publish([move], reason="take lease")
+    except BranchBusy as error:
+        message = f"run {plan_id}/{number} was not taken: {error.message}"
+        raise RunHeld(message, hint=error.hint) from error
     return Session(
         project=project,
         plan=plan,

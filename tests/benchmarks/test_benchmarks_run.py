@@ -69,7 +69,7 @@ def test_the_benchmark_of_starting_measures_everything(tmp_path: Path) -> None:
 def test_the_benchmark_of_steps_measures_everything(tmp_path: Path) -> None:
     """Recording is compared with the disk and with git, and its system calls are counted."""
     lines = list(steps.measure(tmp_path, files=(12,), steps=3, times=1))
-    assert len(timed(lines)) == 6
+    assert len(timed(lines)) == 7
     counted = {line.what: line.value for line in lines if isinstance(line, Figure)}
     if not tracing.INSTALLED:
         assert isinstance(lines[-1], Note)
@@ -81,7 +81,7 @@ def test_the_benchmark_of_steps_measures_everything(tmp_path: Path) -> None:
 def test_the_benchmark_of_workspaces_measures_everything(tmp_path: Path) -> None:
     """Ours are made and removed twice, git's once."""
     found = timed(workspaces.measure(tmp_path, files=(2,)))
-    assert len(found) == 6
+    assert len(found) == 14
     assert sum(line.against == "2 files: git worktree add" for line in found.values()) == 2
 
 

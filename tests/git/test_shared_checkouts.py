@@ -16,7 +16,7 @@ from team import Team
 
 from runner.core.errors import FileAccessError, WorkspaceSecurityError
 from runner.git import shared_checkouts
-from runner.git.boots import this_boot
+from runner.git.machine import this_boot
 from runner.git.objects import EXECUTABLE, FILE, LINK, Entry, ObjectStore
 from runner.git.shared_checkouts import MOST_APART, Checkout, SharedCheckouts
 

@@ -10,7 +10,7 @@ from forging import codes
 from surroundings import without_rights
 from team import EDIT, READ, Result, Team, command
 
-from runner.git.boots import this_boot
+from runner.git.machine import this_boot
 from runner.git.shared_checkouts import FEW
 
 MANY = {f"src/{number % 20}/{number}.txt": f"{number}\n" for number in range(FEW)}

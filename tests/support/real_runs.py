@@ -22,9 +22,9 @@ SOURCE = str(Path(__file__).parents[2])
 
 
 @contextmanager
-def started(team: Team, *args: str) -> Iterator[subprocess.Popen[str]]:
-    """A planlock of its own, gone at the end."""
-    environment = {**team.environment("ada"), "PYTHONPATH": SOURCE}
+def started(team: Team, *args: str, **more: str) -> Iterator[subprocess.Popen[str]]:
+    """A planlock of its own, gone at the end; `more` is added to its environment."""
+    environment = {**team.environment("ada"), "PYTHONPATH": SOURCE, **more}
     with subprocess.Popen(
         [sys.executable, "-c", MAIN, *args],
         cwd=team.root,
@@ -68,3 +68,23 @@ def expire_lease(team: Team) -> None:
     text = "\n".join(lines)
     link = team.git("commit-tree", f"{ref}^{{tree}}", "-p", ref, "-F", "-", stdin=text)
     team.git("update-ref", ref, link)
+
+
+def running(word: str) -> list[str]:
+    """The processes of this machine that have the word among their arguments."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        found += [str(path)] if word.encode() in words else []
+    return found
+
+
+def press_once(process: subprocess.Popen[str]) -> None:
+    """Press Ctrl-C and wait until it has been noticed."""
+    assert process.stderr is not None
+    process.send_signal(signal.SIGINT)
+    while "Ctrl-C again cancels" not in process.stderr.readline():
+        assert process.poll() is None

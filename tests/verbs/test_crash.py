@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
-from pathlib import Path
 
 import pytest
-from real_runs import approved, expire_lease, started, until
+from real_runs import approved, expire_lease, press_once, running, started, until
 from team import EDIT, FACTORIAL, READ, Team, command
 
 from runner.project import Project
@@ -229,14 +227,6 @@ def test_F08_twice_cancels(team: Team) -> None:
     assert team.cli("ada", "audit").code == 0
 
 
-def press_once(process: subprocess.Popen[str]) -> None:
-    """Press Ctrl-C and wait until it has been noticed."""
-    assert process.stderr is not None
-    process.send_signal(signal.SIGINT)
-    while "Ctrl-C again cancels" not in process.stderr.readline():
-        assert process.poll() is None
-
-
 @pytest.mark.usefixtures("confined")
 def test_F08_once_pauses(team: Team) -> None:
     """Ctrl-C pressed once lets the step end, and the run goes on later as if nothing had been."""
@@ -249,17 +239,6 @@ def test_F08_once_pauses(team: Team) -> None:
     assert team.cli("ada", "status", "job", "--json").json["run_status"] == "paused"
     assert not team.refs("refs/planlock/control")
     finish(team)
-
-
-def running(word: str) -> list[str]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        found += [str(path)] if word.encode() in words else []
-    return found
 
 
 def test_A25_deleted_run_branch(team: Team) -> None:

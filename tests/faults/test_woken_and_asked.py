@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 
 import pytest
-from provider_server import Raw, Seen, Silence, serving
-from provider_server_openai import OpenAiApi
+from provider_server import Silence, serving
+from provider_server_openai import NoticingOpenAi
 from real_runs import approved, expire_lease, press_once, running, started, until
 from team import READ, Team, command
 
 ASK = "- {id: ask, step_type: analyze, description: Ask, input: {instruction: Explain}}\n"
-
-
-class Noticing(OpenAiApi):
-    """Tells when a question has come."""
-
-    def __init__(self) -> None:
-        super().__init__(keyless=True)
-        self.asked = threading.Event()
-
-    def complaint(self, seen: Seen) -> Raw | None:
-        self.asked.set()
-        return super().complaint(seen)
 
 
 @pytest.mark.usefixtures("confined")
@@ -56,7 +43,7 @@ def test_A40_a_woken_runner_ends_its_command(team: Team) -> None:
 def test_F08_once_while_a_model_thinks(team: Team) -> None:
     """The answer is waited for and recorded; then the run is paused."""
     team.propose("job", ASK + READ)
-    api = Noticing()
+    api = NoticingOpenAi()
     with serving(api) as server:
         server.give(Silence())
         with started(team, "run", "job", "--json", PLANLOCK_MODEL_URL=server.url) as process:
@@ -73,7 +60,7 @@ def test_F08_once_while_a_model_thinks(team: Team) -> None:
 def test_F08_twice_while_a_model_thinks(team: Team) -> None:
     """Nobody waits for the answer any more: the run is cancelled within seconds."""
     team.propose("job", ASK)
-    api = Noticing()
+    api = NoticingOpenAi()
     with serving(api) as server:
         server.give(Silence())
         with started(team, "run", "job", "--json", PLANLOCK_MODEL_URL=server.url) as process:

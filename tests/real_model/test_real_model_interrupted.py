@@ -6,27 +6,14 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from contextlib import suppress
 from pathlib import Path
 
-from provider_server import Raw, Seen, Silence, serving
-from provider_server_openai import OpenAiApi
+from provider_server import Silence, serving
+from provider_server_openai import NoticingOpenAi
 
 from tests.docs.markdown import ROOT
 from tests.real_model.trials import INTERRUPTED
-
-
-class Noticing(OpenAiApi):
-    """Tells when a question has come."""
-
-    def __init__(self) -> None:
-        super().__init__(keyless=True)
-        self.asked = threading.Event()
-
-    def complaint(self, seen: Seen) -> Raw | None:
-        self.asked.set()
-        return super().complaint(seen)
 
 
 def working_in(folder: Path) -> list[str]:
@@ -40,7 +27,7 @@ def working_in(folder: Path) -> list[str]:
 
 def test_an_interrupted_trial_can_go_on(tmp_path: Path) -> None:
     """Ctrl-C while the model thinks: exit 130, no half result, and the command is gone."""
-    out, api = tmp_path / "results.jsonl", Noticing()
+    out, api = tmp_path / "results.jsonl", NoticingOpenAi()
     argv = [sys.executable, "-m", "tests.real_model.trials", "--only", "1", "--out", str(out)]
     with serving(api) as server:
         server.give(Silence())

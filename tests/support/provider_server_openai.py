@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -77,3 +78,15 @@ class OpenAiApi(Api):
         root = {"object": "chat.completion.chunk", "model": said.model, **ROOT}
         value = {"choices": choices, **root, **more}
         return b"data: " + json.dumps(value, ensure_ascii=False).encode() + b"\n\n"
+
+
+class NoticingOpenAi(OpenAiApi):
+    """Tells when a question has come."""
+
+    def __init__(self) -> None:
+        super().__init__(keyless=True)
+        self.asked = threading.Event()
+
+    def complaint(self, seen: Seen) -> Raw | None:
+        self.asked.set()
+        return super().complaint(seen)

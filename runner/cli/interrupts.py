@@ -27,9 +27,11 @@ class Interrupts:
 
     def __init__(self, listener: Listener, said: tuple[str, str] = OF_A_RUN) -> None:
         self.count = 0
+        self._told = 0
         self._said = said
         self._listener = listener
         self._is_asking = False
+        self._is_writing = False
         self._before: Any = None
 
     def __enter__(self) -> Self:
@@ -44,7 +46,12 @@ class Interrupts:
         self._is_asking = event.kind in {"asking", "output"} and (
             self._is_asking or event.kind == "asking"
         )
-        self._listener(event)
+        self._is_writing = True
+        try:
+            self._listener(event)
+        finally:
+            self._is_writing = False
+        self._notice()
 
     def wish(self) -> Literal["pause", "cancel"] | None:
         if self.count == 0:
@@ -53,7 +60,20 @@ class Interrupts:
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.count += 1
-        if self.count <= TWICE:
-            render.talk(self._said[self.count - 1])
-        if self.count > TWICE or (self.count == TWICE and self._is_asking):
+        if self.count > TWICE:
+            raise KeyboardInterrupt
+        # A stream does not let itself be written to while it is being written to.
+        if not self._is_writing:
+            self._notice()
+
+    def _notice(self) -> None:
+        """Answer each Ctrl-C, also one that comes meanwhile, and stop waiting for a model."""
+        self._is_writing = True
+        try:
+            while self._told < min(self.count, TWICE):
+                self._told += 1
+                render.talk(self._said[self._told - 1])
+        finally:
+            self._is_writing = False
+        if self.count == TWICE and self._is_asking:
             raise KeyboardInterrupt

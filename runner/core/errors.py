@@ -12,7 +12,7 @@ PlanlockError
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -178,6 +178,13 @@ class FileAccessError(OutsideError):
 
     def __init__(self, message: str, *, hint: str = "df -h . && ls -ld .") -> None:
         super().__init__(message, hint=hint)
+
+    @classmethod
+    def of(cls, doing: str, error: OSError, folder: object) -> Self:
+        """What the system refused; the hint shows the room, and who may write there."""
+        refused = str(error.filename2 or error.filename or folder)
+        hint = f"df -h {folder} && ls -ld {refused.rpartition('/')[0]} {refused}"
+        return cls(f"{doing}: {error.strerror}", hint=hint)
 
 
 class LedgerError(OutsideError):

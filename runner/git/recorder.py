@@ -77,8 +77,7 @@ class Recorder:
             yield
         except OSError as error:
             self._broken = True
-            hint = f"df -h {self._place.git_dir}"
-            raise FileAccessError(f"recording: {error.strerror}", hint=hint) from error
+            raise FileAccessError.of("recording", error, self._place.git_dir) from error
         except BaseException:  # a signal, too: what it stopped, `close` completes
             self._broken = True
             raise
@@ -143,5 +142,4 @@ def open_recorder(store: ObjectStore, plan: str, run: int) -> Recorder:
     try:
         return Recorder(store, journal.begin(common_dir(store.git_dir), plan, run))
     except OSError as error:
-        hint = f"df -h {store.git_dir}"
-        raise FileAccessError(f"beginning to record: {error.strerror}", hint=hint) from error
+        raise FileAccessError.of("beginning to record", error, store.git_dir) from error

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,7 +135,7 @@ def recover(git_dir: Path, objects: Path) -> None:
     place = Place(git_dir=git_dir, objects=objects)
     refs_locks.remove_dead_locks(place.common)
     errors: list[PlanlockError] = []
-    for path in journal.dead(place.common):
+    for path in _dead(place):
         try:
             _recover(place, path)
         except PlanlockError as error:
@@ -151,7 +151,7 @@ def recover_run(git_dir: Path, objects: Path, plan: str, run: int) -> None:
     """
     place = Place(git_dir=git_dir, objects=objects)
     refs_locks.remove_dead_locks(place.common)
-    for path in journal.dead(place.common, journal.start_of(plan, run)):
+    for path in _dead(place, journal.start_of(plan, run)):
         for wait in (*WAITS, 0.0):
             _recover(place, path)
             if not journal.is_being_settled(path):
@@ -162,14 +162,25 @@ def recover_run(git_dir: Path, objects: Path, plan: str, run: int) -> None:
             raise FileAccessError(message, hint="try again")
 
 
+def _dead(place: Place, start: str = "") -> list[Path]:
+    with _recovering(place):
+        return list(journal.dead(place.common, start))
+
+
 def _recover(place: Place, path: Path) -> None:
     """Settle a journal where its writer is gone; a living one's stays."""
-    try:
+    with _recovering(place):
         held = journal.take(path)
         if held is not None:
             with held:
                 settle(place, held, bring=True)
                 leave(PackFolder(place.objects, held.name), held)
+
+
+@contextmanager
+def _recovering(place: Place) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        message = f"recovering what an ended process wrote: {error.strerror}"
-        raise FileAccessError(message, hint=f"df -h {place.git_dir}") from error
+        doing = "recovering what an ended process wrote"
+        raise FileAccessError.of(doing, error, place.git_dir) from error

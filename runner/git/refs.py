@@ -113,5 +113,7 @@ def _trouble(git_dir: Path, names: str, said: str) -> Exception:
     if "File exists" in said:
         return BranchBusy(f"moving {names}: another process holds the lock", hint="try again")
     if any(cause in said for cause in DISK):
-        return FileAccessError(f"moving {names}: {said}", hint=f"df -h {git_dir}")
+        return FileAccessError(
+            f"moving {names}: {said}", hint=f"df -h {git_dir} && ls -ld {git_dir}"
+        )
     return GitError(f"moving {names}: {said}")

@@ -176,8 +176,7 @@ class Transaction:
 
     def _not_written(self, error: OSError) -> FileAccessError:
         names = ", ".join(each.ref for each in self.moves)
-        hint = f"df -h {self.git_dir}"
-        return FileAccessError(f"moving {names}: {error.strerror}", hint=hint)
+        return FileAccessError.of(f"moving {names}", error, self.git_dir)
 
 
 def _let_go(lock: Lock) -> None:

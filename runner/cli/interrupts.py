@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from runner.cli import render
+from runner.cli import render, streams
 
 if TYPE_CHECKING:
     from runner.verbs.events import Event, Listener
@@ -32,6 +34,7 @@ class Interrupts:
         self._listener = listener
         self._is_asking = False
         self._is_writing = False
+        self._is_unread = False
         self._before: Any = None
 
     def __enter__(self) -> Self:
@@ -46,17 +49,14 @@ class Interrupts:
         self._is_asking = event.kind in {"asking", "output"} and (
             self._is_asking or event.kind == "asking"
         )
-        self._is_writing = True
-        try:
+        with self._writing():
             self._listener(event)
-        finally:
-            self._is_writing = False
         self._notice()
 
     def wish(self) -> Literal["pause", "cancel"] | None:
-        if self.count == 0:
-            return None
-        return "pause" if self.count < TWICE else "cancel"
+        if self.count >= TWICE:
+            return "cancel"
+        return "pause" if self.count or self._is_unread else None
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.count += 1
@@ -68,12 +68,21 @@ class Interrupts:
 
     def _notice(self) -> None:
         """Answer each Ctrl-C, also one that comes meanwhile, and stop waiting for a model."""
-        self._is_writing = True
-        try:
+        with self._writing():
             while self._told < min(self.count, TWICE):
                 self._told += 1
                 render.talk(self._said[self._told - 1])
-        finally:
-            self._is_writing = False
         if self.count == TWICE and self._is_asking:
             raise KeyboardInterrupt
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Where nobody reads any more, be stopped as by one Ctrl-C, which may have ended the reader."""
+        self._is_writing = True
+        try:
+            yield
+        except BrokenPipeError:
+            streams.drop_unread()
+            self._is_unread = True
+        finally:
+            self._is_writing = False

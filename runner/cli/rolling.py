@@ -75,7 +75,7 @@ def rollback(  # noqa: PLR0913  # one parameter per option
         render.as_json(report)
     else:
         _show(report)
-    ctx.exit(INTERRUPTED_CODE if interrupts.count else EXIT_CODES[report.status])
+    ctx.exit(INTERRUPTED_CODE if interrupts.wish() else EXIT_CODES[report.status])
 
 
 def _confirm(ctx: click.Context, outlook: Outlook, *, as_json: bool) -> None:

@@ -131,7 +131,7 @@ def drive(
         click.echo(render.json_of({"kind": "report", **render.plain(report)}, one_line=True))
     else:
         _show_report(report)
-    if interrupts.count:
+    if interrupts.wish():
         ctx.exit(INTERRUPTED_CODE)
     ctx.exit(PAUSED_FOR_A_REASON if _waits(report) else EXIT_CODES[report.status])
 

@@ -84,6 +84,15 @@ def drop(descriptor: int) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
+def drop_unread() -> None:
+    """Write nowhere what is for a reader that went away."""
+    for each in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            each.flush()
+        except BrokenPipeError:
+            drop(each.fileno())
+
+
 def _guard(stream: TextIO | None) -> Guarded | None:
     if stream is None:  # closed before we began
         return None

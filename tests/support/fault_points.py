@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,14 @@ from team import EDIT, READ, Team, call, command
 from runner.git import durable
 from runner.git.durable import Result
 from runner.git.home import Home
+from runner.ledger.reservations import LedgerPurse
 from runner.ledger.store import Ledger
 
 COUNT = command("echo once >> count; echo counted", more="writes: [count]\n")
 STEPS = READ + EDIT + COUNT
 STRAYS = ("**/*.lock", "objects/pack/*.keep", "objects/**/tmp_*", "planlock/journal/**/*")
 LEDGER = ("put", "add", "put_approvals")
+PURSE = ("reserve", "settle")
 
 
 @dataclass(frozen=True)
@@ -41,13 +45,16 @@ class Scene:
         return Scene(Team(base=base, root=base / "project", keys=self.team.keys))
 
 
-def die(team: Team, *args: str, at: int = 0) -> list[str]:
-    """Run a command that kills itself before act `at` (from 1; 0: never); gives the acts so far."""
+def die(team: Team, *args: str, at: int = 0, also: Iterable[str] = ()) -> list[str]:
+    """Run a command that kills itself before act `at` (from 1; 0: never); gives the acts so far.
+
+    `also` names audit events of Python that count as acts.
+    """
     told = team.base / "acts"
     told.unlink(missing_ok=True)
     child = os.fork()
     if child == 0:
-        _become(told, at)
+        _become(told, at, frozenset(also))
         call(team.root, team.environment("ada"), *args)
         os._exit(0)
     _, status = os.waitpid(child, 0)
@@ -57,7 +64,18 @@ def die(team: Team, *args: str, at: int = 0) -> list[str]:
     return acts
 
 
-def _become(told: Path, at: int) -> None:
+def die_after(team: Team, seconds: float, *args: str) -> None:
+    """Run a command that is killed after some time, if it is not over by then."""
+    child = os.fork()
+    if child == 0:
+        call(team.root, team.environment("ada"), *args)
+        os._exit(0)
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def _become(told: Path, at: int, also: frozenset[str]) -> None:
     """Let every durable act of this process be told, and the chosen one be its death."""
     number = 0
 
@@ -74,9 +92,11 @@ def _become(told: Path, at: int) -> None:
         return do()
 
     durable.perform = perform
-    for kind, names in ((Ledger, LEDGER), (Home, ("push",))):
+    for kind, names in ((Ledger, LEDGER), (LedgerPurse, PURSE), (Home, ("push",))):
         for name in names:
             _wrap(kind, name, act)
+    # such a hook stays for good, as this process does not
+    sys.addaudithook(lambda event, _args: act(event) if event in also else None)
 
 
 def _wrap(kind: type, name: str, act: Callable[[str], None]) -> None:

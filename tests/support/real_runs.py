@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,13 @@ SOURCE = str(Path(__file__).parents[2])
 
 
 @contextmanager
-def started(team: Team, *args: str, **more: str) -> Iterator[subprocess.Popen[str]]:
+def started(
+    team: Team, *args: str, main: Sequence[str] = ("-c", MAIN), **more: str
+) -> Iterator[subprocess.Popen[str]]:
     """A planlock of its own, gone at the end; `more` is added to its environment."""
     environment = {**team.environment("ada"), "PYTHONPATH": SOURCE, **more}
     with subprocess.Popen(
-        [sys.executable, "-c", MAIN, *args],
+        [sys.executable, *main, *args],
         cwd=team.root,
         env=environment,
         stdout=subprocess.PIPE,

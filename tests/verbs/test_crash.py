@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 
 import pytest
 from real_runs import approved, expire_lease, press_once, running, started, until
@@ -57,18 +56,6 @@ def test_F01_killed_at_an_event(team: Team, kind: str, step: str) -> None:
         until(process, kind, step=step)
         process.kill()
         assert process.wait(30) == -signal.SIGKILL
-        finish(team)
-
-
-@pytest.mark.usefixtures("confined")
-@pytest.mark.parametrize("delay", [0.25, 0.32, 0.39, 0.46, 0.53, 0.6])
-def test_F01_killed_at_any_moment(team: Team, delay: float) -> None:
-    """Killed with -9 at an arbitrary moment, with its files in whatever state, the run goes on."""
-    approved(team, STEPS)
-    with started(team, "run", "job", "--json") as process:
-        time.sleep(delay)
-        process.kill()
-        process.wait(30)
         finish(team)
 
 

@@ -12,10 +12,12 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from runner.core.errors import InvalidDocument, Reason
 from runner.core.plan import Version, model_problems
-from runner.core.policy import Assurance, Policy
+from runner.core.policy import Assurance, GitHubAccount, Policy
 from runner.core.values import (
     Digest,
+    Line,
     Name,
+    ObjectId,
     Principal,
     Stored,
     Strict,
@@ -26,6 +28,8 @@ from runner.core.values import (
 )
 
 NAMESPACE = "planlock-approval"
+# In which a machine signs what it saw of a person's decision somewhere else.
+WITNESS = "planlock-witness"
 CLOCK_SKEW = timedelta(minutes=5)
 
 Ulid = Annotated[str, StringConstraints(pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
@@ -36,6 +40,20 @@ Objection = tuple[str, str]
 class ApprovalLimits(Strict):
     usd: Usd | None = None
     runs: Annotated[int, Field(ge=1)] | None = None
+
+
+class ReviewSeen(Stored):
+    """A review as the forge showed it to the machine that signed; `digest` is what it names."""
+
+    url: Line
+    pull_request: Annotated[int, Field(ge=1)]
+    review: Annotated[int, Field(ge=1)]
+    account: GitHubAccount
+    permission: Literal["admin", "write"]
+    teams: list[Line] = []
+    digest: Digest | None = None
+    commit: ObjectId
+    seen_at: Timestamp
 
 
 class Approval(Stored):
@@ -53,6 +71,7 @@ class Approval(Stored):
     expires_at: Timestamp | None = None
     limits: ApprovalLimits = ApprovalLimits()
     reason: str | None = None
+    review: ReviewSeen | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +79,8 @@ class Vote:
     """A record as found: its digest, who signed it, and what is wrong with the signature.
 
     `principal` is the listed owner of the key, whatever the record says; `current` tells
-    whether that key is valid at the time of use.
+    whether that key is valid at the time of use. Of what a machine witnessed, `witness` is the
+    machine, and `principal` the person whom the policy has for the account that decided.
     """
 
     record: Approval
@@ -69,6 +89,7 @@ class Vote:
     assurance: Assurance | None
     current: bool
     trouble: str = ""
+    witness: str = ""
 
 
 def build(value: Mapping[str, Any], *, file: str) -> Approval:
@@ -77,6 +98,11 @@ def build(value: Mapping[str, Any], *, file: str) -> Approval:
         return Approval.model_validate(value)
     except ValidationError as error:
         raise InvalidDocument(model_problems(error, file=file)) from error
+
+
+def ordered(value: Mapping[str, Any]) -> dict[str, Any]:
+    """A record's fields in the order in which people read them."""
+    return {name: value[name] for name in Approval.model_fields if name in value}
 
 
 def genuine(vote: Vote) -> bool:
@@ -101,7 +127,7 @@ def superseded(votes: Sequence[Vote]) -> frozenset[str]:
     """Digests of the records that a later decision of the same person names.
 
     A reject or withdraw is lifted only by a record whose key is valid now: a stolen old key
-    must not be able to lift one.
+    must not be able to lift one; nor does a stolen account lift what a key signed.
     """
     known = {vote.digest: vote for vote in votes if genuine(vote)}
     return frozenset(
@@ -110,13 +136,22 @@ def superseded(votes: Sequence[Vote]) -> frozenset[str]:
         for old in vote.record.supersedes
         if old in known
         and known[old].principal == vote.principal
-        and (vote.current or _only_forbids(vote, known[old]))
+        and (_may_lift(vote, known[old]) or _only_forbids(vote, known[old]))
     )
 
 
+def _may_lift(vote: Vote, earlier: Vote) -> bool:
+    return vote.current and not (vote.witness and not earlier.witness)
+
+
 def _only_forbids(vote: Vote, earlier: Vote) -> bool:
-    """Whether a decision that takes the place of an earlier one leaves nothing free by that."""
+    """Whether a decision that takes the place of an earlier one leaves nothing free by that.
+
+    What a machine saw takes no refusal by key away, since it may itself be replaced.
+    """
     new, old = vote.record, earlier.record
+    if vote.witness and not earlier.witness:
+        return new.decision != "approve" and old.decision == "approve"
     if old.decision == "reject":
         return new.decision == "reject" and old.steps.items() <= new.steps.items()
     return new.decision != "approve" and (

@@ -15,13 +15,16 @@ Keys = Mapping[str, Assurance]
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """So many people, each of one of these roles; of any where there are none."""
+    """So many people, each of one of these roles, or code owners; of any where there are none."""
 
     approvals: int
     roles: tuple[str, ...]
+    owners: tuple[str, ...] = ()
 
     @property
     def who(self) -> str:
+        if self.owners:
+            return f"one of {', '.join(self.owners)}"
         kind = " or ".join(self.roles) or "person"
         return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
@@ -74,7 +77,7 @@ def _demand(group: Sequence[Requirement]) -> Demand:
     return Demand(
         rule=group[0].rule,
         places=tuple(
-            Place(approvals=each.approvals, roles=each.roles)
+            Place(approvals=each.approvals, roles=each.roles, owners=each.owners)
             for each in group
             if not _follows(each, single)
         ),

@@ -187,6 +187,31 @@ class FileAccessError(OutsideError):
         return cls(f"{doing}: {error.strerror}", hint=hint)
 
 
+class ForgeError(OutsideError):
+    """The forge could not be asked, or answered with an error of its own."""
+
+    code = "forge_failed"
+
+
+class ForgeDenied(ForgeError):
+    """The forge does not let this token do it, or hides it; `status` is that of HTTP."""
+
+    code = "forge_denied"
+    status: int = 0
+
+
+class ForgeLimited(ForgeError):
+    """The forge wants to be asked later than we wait."""
+
+    code = "forge_limited"
+
+
+class ForgeUnclear(ForgeError):
+    """An answer of the forge cannot be read, or parts of it contradict each other."""
+
+    code = "forge_unclear"
+
+
 class LedgerError(OutsideError):
     code = "ledger_failed"
 

@@ -327,6 +327,8 @@ def unmet(
 
 def _missing_reason(needed: Requirement, quorum: Quorum, context: Context) -> Reason:
     kind = " or ".join(needed.roles) or "person"
+    if needed.owners:
+        kind = f"code owner ({' or '.join(needed.owners)})"
     barred = sorted({*context.excluded, *quorum.fitting(needed)})
     other = f" other than {', '.join(barred)}" if barred else ""
     plural = "s" if needed.approvals > 1 else ""

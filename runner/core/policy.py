@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, PrivateAttr, StringConstraints, ValidationError
 
 from runner.core import canonical
+from runner.core.code_owners import CodeOwners
 from runner.core.errors import InvalidDocument
 from runner.core.plan import EnvName, Host, Version, model_problems
 from runner.core.plan_checks import check_problems
@@ -100,6 +101,13 @@ class Sandbox(Strict):
     secrets: list[EnvName] = []
 
 
+class Forge(Strict):
+    """Which reviews count besides those that name the digest, and whose are asked for."""
+
+    plain_reviews: bool = False
+    code_owners: bool = False
+
+
 class Policy(Strict):
     version: Version
     repository: Annotated[
@@ -112,13 +120,34 @@ class Policy(Strict):
     self_approval: bool = False
     plans_signed: bool = False
     approvals_expire_after: Duration | None = None
+    forge: Forge = Forge()
     budgets: Budgets = Budgets()
     limits: Limits = Limits()
     sandbox: Sandbox = Sandbox()
     plugins: list[Line] = []
+    _owners: CodeOwners | None = PrivateAttr(default=None)
+
+    @property
+    def owners(self) -> CodeOwners | None:
+        """CODEOWNERS as beside the policy; None where it was not looked for or is not there."""
+        return self._owners
+
+    def with_owners(self, owners: CodeOwners) -> Policy:
+        """The same policy, knowing whose each path is."""
+        known = self.model_copy()
+        known._owners = owners  # noqa: SLF001  # of its own class
+        return known
 
     def person(self, principal: str) -> Person | None:
         return self._by_principal.get(principal)
+
+    def person_of_account(self, number: int) -> Person | None:
+        """The person who has an account of the forge, by its number: logins change hands."""
+        return self._by_account.get(number)
+
+    @cached_property
+    def _by_account(self) -> dict[int, Person]:
+        return {each.github.id: each for each in self.people if each.github}
 
     @cached_property
     def _by_principal(self) -> dict[str, Person]:

@@ -189,6 +189,8 @@ OF_SETTINGS: Mapping[str, Judge] = {
     "self_approval": _unless(safe=False),
     "plans_signed": _unless(safe=True),
     "approvals_expire_after": _beyond(parse_duration),
+    "forge.plain_reviews": _unless(safe=False),
+    "forge.code_owners": _unless(safe=True),
     **dict.fromkeys(
         [f"budgets.{scope}_usd" for scope in ("call", "step", "run", "day", "project")],
         _beyond(Decimal),

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from runner.core import code_owners
 from runner.core.approval import Vote
-from runner.core.policy import LEVELS, Policy
+from runner.core.policy import LEVELS, Person, Policy
 from runner.core.rules import Requirement
 from runner.core.values import parse_duration, parse_time
 
@@ -56,10 +57,23 @@ class Quorum:
             return "is by nobody of the policy"
         if needed.roles and not set(needed.roles) & set(person.roles):
             return f"is by nobody of role {' or '.join(needed.roles)}"
+        if needed.owners and not any(_owns(each, person, vote) for each in needed.owners):
+            return f"is by no code owner ({', '.join(needed.owners)})"
         term = needed.expires_after
         if term and self.now >= parse_time(vote.record.made_at) + parse_duration(term):
             return f"is older than {term}"
         return ""
+
+
+def _owns(owner: str, person: Person, vote: Vote) -> bool:
+    """Whether somebody is an owner; teams are known of reviews alone, where the forge told them."""
+    seen = vote.record.review
+    return code_owners.owns(
+        owner,
+        principal=person.principal,
+        login=person.github.login if person.github else "",
+        teams=tuple(seen.teams) if seen and vote.witness else (),
+    )
 
 
 def _within(smaller: Requirement, larger: Requirement) -> bool:

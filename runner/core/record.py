@@ -136,11 +136,12 @@ class Record(Stored):
 
     `undo` is an attempt at a step's undo command. `asked_by` is who asked on a command line, as
     git there knows them: a claim. An amendment has a `draft`, or else adopts the plan of the plan's branch: `source` is that
-    plan's digest where drafts of the run were carried over into it.
+    plan's digest where drafts of the run were carried over into it. A review brings `decisions`,
+    digests of the approval records that the runner signed for what it saw on a forge.
     """
 
     version: Version
-    kind: Literal["step", "skip", "amendment", "undo", "rollback", "end"]
+    kind: Literal["step", "skip", "amendment", "review", "undo", "rollback", "end"]
     previous: Digest
     started_at: Timestamp
     ended_at: Timestamp
@@ -160,6 +161,7 @@ class Record(Stored):
     source: Digest | None = None
     draft: RecordedDraft | None = None
     rollback: RecordedRollback | None = None
+    decisions: list[Digest] = []
     asked_by: str = ""
     total: RecordedTotal | None = None
 
@@ -171,6 +173,10 @@ class Record(Stored):
             raise ValueError("only an amendment has a draft")
         if (self.kind == "rollback") != (self.rollback is not None):
             raise ValueError("a rollback, and nothing else, says what it restored")
+        if (self.kind == "review") != bool(self.decisions):
+            raise ValueError("a review, and nothing else, brings decisions")
+        if self.kind == "review" and self.step is not None:
+            raise ValueError("a review names no step")
         return self
 
     @property

@@ -28,6 +28,7 @@ from runner.core.text import visible
 
 THE_COMMAND = "the command"
 THE_UNDO = "the undo command"
+CODE_OWNERS = "code owners"
 DEFAULTS = {"read_file": 0, "analyze": 0, "summarize": 0, "edit_file": 1, "run_command": 1}
 
 Effect = Literal["decides", "adds", "denies", "comes too late"]
@@ -35,13 +36,17 @@ Effect = Literal["decides", "adds", "denies", "comes too late"]
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Requirement:
-    """How many distinct people must approve, of which roles, how surely and how recently."""
+    """How many distinct people must approve, of which roles, how surely and how recently.
+
+    With `owners` only code owners of that list count.
+    """
 
     approvals: int
     roles: tuple[str, ...] = ()
     assurance: Assurance = "forge"
     rule: str = ""
     expires_after: str = ""
+    owners: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,9 +172,27 @@ def _of_change(
         step_risks=of_step,
     )
     yield from _of_subject(policy, subject)
+    if policy.forge.code_owners:
+        yield from _of_owners(policy, target, about)
     if paths.is_protected(target) and not any(_names(rule, subject) for rule in policy.rules):
         denied = f"{target} is protected: a rule must name it"
         yield Ruling(about=about, rule="planlock", effect="denies", denied=denied)
+
+
+def _of_owners(policy: Policy, target: str, about: str) -> Iterator[Ruling]:
+    """A code owner has to approve besides whom the rules ask for."""
+    if policy.owners is None:
+        denied = "forge.code_owners is true, and the trusted branch has no CODEOWNERS"
+        yield Ruling(about=about, rule=CODE_OWNERS, effect="denies", denied=denied)
+        return
+    for owners in policy.owners.of(target):
+        needed = Requirement(
+            approvals=1,
+            assurance=policy.assurance,
+            rule=f"{CODE_OWNERS} of {visible(target)}",
+            owners=owners,
+        )
+        yield Ruling(about=about, rule=CODE_OWNERS, effect="adds", requirements=(needed,))
 
 
 def _always_denied(target: str) -> str:

@@ -17,7 +17,16 @@ from runner.core.plan import Version, model_problems
 from runner.core.record import Executor, Record, RecordedStep, RecordFile
 from runner.core.run_index import RunIndex
 from runner.core.run_states import RunStatus
-from runner.core.values import Digest, Name, ObjectId, Principal, Stored, Timestamp, parse_time
+from runner.core.values import (
+    Digest,
+    Line,
+    Name,
+    ObjectId,
+    Principal,
+    Stored,
+    Timestamp,
+    parse_time,
+)
 
 NAMESPACE = "planlock-run"
 RUN_FILE = "run.yaml"
@@ -29,6 +38,18 @@ class RecordedFork(Stored):
     run: Annotated[int, Field(ge=1)]
     step: Name
     commit: ObjectId
+
+
+class Desk(Stored):
+    """The pull request on which a run's plan was decided; `makers` may not approve it.
+
+    `decisions` are the digests of the approval records that the runner signed at the start.
+    """
+
+    url: Line
+    pull_request: Annotated[int, Field(ge=1)]
+    makers: list[Principal] = []
+    decisions: list[Digest] = []
 
 
 class RunHeader(Stored):
@@ -48,6 +69,7 @@ class RunHeader(Stored):
     executor: Executor
     started_at: Timestamp
     fork: RecordedFork | None = None
+    desk: Desk | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

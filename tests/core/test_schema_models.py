@@ -45,6 +45,7 @@ MODELS: Final[Mapping[str, Mapping[str, type[BaseModel]]]] = {
         "sandbox": policy.Sandbox,
         "budgets": policy.Budgets,
         "limits": policy.Limits,
+        "forge": policy.Forge,
     },
     "models": {
         "": models.ModelsConfig,
@@ -54,8 +55,18 @@ MODELS: Final[Mapping[str, Mapping[str, type[BaseModel]]]] = {
         "route": models.RouteConfig,
         "semantic": models.SemanticConfig,
     },
-    "approval": {"": approval.Approval, "limits": approval.ApprovalLimits},
-    "run": {"": run.RunHeader, "executor": record.Executor, "fork": run.RecordedFork},
+    "approval": {
+        "": approval.Approval,
+        "limits": approval.ApprovalLimits,
+        "review": approval.ReviewSeen,
+        "account": policy.GitHubAccount,
+    },
+    "run": {
+        "": run.RunHeader,
+        "executor": record.Executor,
+        "fork": run.RecordedFork,
+        "desk": run.Desk,
+    },
     "record": {
         "": record.Record,
         "executor": record.Executor,

@@ -75,7 +75,8 @@ def vote(
     who: str, *, plan_file: PlanFile = PLAN, signed_by: str | None = "", **changes: Any
 ) -> Vote:
     """Build a vote about the whole plan; `changes` go to the vote's own fields, else the record."""
-    own = {key: changes.pop(key) for key in ("current", "assurance", "trouble") if key in changes}
+    names = ("current", "assurance", "trouble", "witness")
+    own = {key: changes.pop(key) for key in names if key in changes}
     ids = [each.id for each in plan_file.plan.steps]
     value = {
         "version": 1,

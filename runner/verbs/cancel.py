@@ -51,7 +51,7 @@ def _end(project: Project, target: Target, request: Request, listener: Listener)
         held = taking.take_over(
             project, target.plan, target.number, authority=project.authority(), listener=listener
         )
-    except RunHeld:
+    except (RunHeld, control.RunOver):
         return False
     with taking.holding(held):
         ending.settle_intent(held)

@@ -86,11 +86,16 @@ def open_run(project: Project, name: str) -> Target:
     project.home.fetch(name.partition("/")[0])
     plan, number, tip = runs.find(project, name)
     run = runs.load_run(project.store, tip, plan, number)
-    if run.ended:
-        status = run.records[-1].record.status
-        message = f"run {plan}/{number} is over: {status}"
-        raise RunOver(message, hint=f"planlock log {plan}/{number}")
+    refuse_over(run)
     return Target(plan=plan, number=number, run=run)
+
+
+def refuse_over(run: RunFile) -> None:
+    """Raise RunOver for a run that has ended."""
+    if run.ended:
+        name = f"{run.header.plan}/{run.header.run}"
+        message = f"run {name} is over: {run.records[-1].record.status}"
+        raise RunOver(message, hint=f"planlock log {name}")
 
 
 def standing(project: Project, plan: str, number: int) -> Request | None:
@@ -112,6 +117,7 @@ def ask(project: Project, target: Target, wish: Wish, *, reason: str = "") -> Re
     ref = control_ref(target.plan, target.number)
     for left in reversed(range(ATTEMPTS)):
         old = refs.read(project.git_dir, ref)
+        _check_not_cancelled(project, old, wish, target)
         new = control.write(project.store, request, parent=old, by=by)
         try:
             project.publisher.publish([Move(ref=ref, old=old, new=new)], reason=wish)
@@ -122,6 +128,17 @@ def ask(project: Project, target: Target, wish: Wish, *, reason: str = "") -> Re
         else:
             break
     return request
+
+
+def _check_not_cancelled(
+    project: Project, standing_oid: str | None, wish: Wish, target: Target
+) -> None:
+    """Raise Refused where somebody asked for the run's end: nothing takes that back."""
+    found = control.read(project.store, standing_oid) if standing_oid else None
+    if found is not None and found.wish == "cancel" and wish != "cancel":
+        reason = Reason(code="cancelled", message=told(found), fix=f"planlock cancel {target.name}")
+        message = f"run {target.name} was asked to end"
+        raise Refused(message, reasons=(reason,), hint=reason.fix)
 
 
 def told(request: Request) -> str:

@@ -37,7 +37,15 @@ def this_process() -> str:
 @lru_cache(maxsize=1)  # a process that forks is another one
 def _name(pid: int) -> str:
     host = "".join(char for char in platform.node() if char.isalnum() or char in ".-") or "host"
-    return f"{host}/{this_boot()}/{pid}/{_started(pid)}"
+    return f"{host}/{this_boot()}/{pid}/{_started(pid)}/{_namespace()}"
+
+
+def _namespace() -> str:
+    """In which space process ids are counted: elsewhere another process has the same number."""
+    try:
+        return str(Path("/proc/self/ns/pid").stat().st_ino)
+    except OSError:
+        return ""
 
 
 def gone(holder: str) -> bool:
@@ -46,7 +54,9 @@ def gone(holder: str) -> bool:
         return True
     parts = holder.split("/")
     mine = this_process().split("/")
-    if len(parts) != len(mine) or parts[:2] != mine[:2] or parts[1] == UNKNOWN:
+    if len(parts) != len(mine) or parts[1] == UNKNOWN:
+        return False
+    if (parts[:2], parts[4:]) != (mine[:2], mine[4:]):
         return False
     return not parts[2].isdigit() or _started(int(parts[2])) != parts[3]
 

@@ -47,12 +47,13 @@ def outcome(record: Record, output: Output) -> tuple[What, str, str] | None:
     """The first of status, error and exit code that is another one."""
     status = "failed" if output.failure else "completed"
     error = record.error.code if record.error else ""
+    if record.status != status:
+        return "status", record.status, _because(status, output)
     pairs: tuple[tuple[What, str, str], ...] = (
-        ("status", record.status, _because(status, output)),
         ("error", error or "none", output.failure.code if output.failure else "none"),
         ("exit_code", _end(record.exit_code, record.signal), _end(output.exit_code, output.signal)),
     )
-    return next((each for each in pairs if not each[2].startswith(each[1])), None)
+    return next((each for each in pairs if each[1] != each[2]), None)
 
 
 def _because(status: str, output: Output) -> str:

@@ -7,6 +7,7 @@ from typing import Self
 
 from runner.core.gate import Answer, Decision, Provenance, Question
 from runner.core.plan import RunCommandInput, typed_input
+from runner.core.plan_checks import BUILT_IN
 from runner.core.record import Record, RecordedGate, RecordFile
 from runner.core.run import RunFile
 from runner.core.values import parse_time
@@ -15,6 +16,7 @@ from runner.git.leases import Lease
 from runner.git.worktree import WorkTree
 from runner.project import Project
 from runner.sandbox.contract import Backend
+from runner.steps import registry
 from runner.steps.contract import Output
 from runner.verbs import evidence, holder, preparing, replay_compare, secret_values, votes
 from runner.verbs.events import Listener
@@ -23,6 +25,9 @@ from runner.verbs.performing import Performer
 from runner.verbs.replay_answers import RecordedAnswers
 from runner.verbs.replay_compare import Difference, What
 from runner.verbs.session import Session
+
+# What a record says of a command that nothing confined (runner/sandbox/unconfined.py).
+UNCONFINED = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,10 +137,21 @@ class Replayer:
         given = typed_input(question.plan.plan.steps[question.step])
         if isinstance(given, RunCommandInput) and given.network and not self.network:
             return "it had a network; --network lets it have that again"
+        if self._reached_outside(link):
+            return "it was not confined: what it did elsewhere would be done twice"
         backend, lacking = preparing.prepare(held, question)
         if lacking:
             return "; ".join(each.message for each in lacking)
         return self._performed(held, question, link, backend)
+
+    def _reached_outside(self, link: Link) -> bool:
+        """Whether a step may have had effects that no workspace holds."""
+        record = link.record
+        if record.executor.sandbox == UNCONFINED:
+            return True
+        kind = record.step.type if record.step else ""
+        plugins = self.project.authority().policy.plugins
+        return kind not in BUILT_IN and not registry.find(kind, plugins).idempotent
 
     def _performed(
         self, held: Session, question: Question, link: Link, backend: Backend | None
@@ -195,5 +211,7 @@ class Replayer:
         self.tree.point_to(link.commit)
         store = self.project.store
         before, after = store.commit(link.before).tree, store.commit(link.commit).tree
-        for change in graph.diff(store, before, after):
+        # what is gone first: a folder may be where a file was
+        changes = graph.diff(store, before, after)
+        for change in sorted(changes, key=lambda each: each.new is not None):
             self.tree.write(change.path, change.new)

@@ -124,7 +124,12 @@ def _hold(project: Project, outlook: Outlook, listener: Listener) -> Session:
             message = f"rolling back {outlook.name}: its branch was made at this moment"
             raise Refused(message, hint="try again") from error
     return taking.take_over(
-        project, outlook.plan, outlook.run, authority=project.authority(), listener=listener
+        project,
+        outlook.plan,
+        outlook.run,
+        authority=project.authority(),
+        listener=listener,
+        may_be_over=True,
     )
 
 

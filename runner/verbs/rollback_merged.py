@@ -9,7 +9,7 @@ from runner.core.errors import BranchBusy, Refused
 from runner.core.run import RunFile, run_folder
 from runner.git import history, refs, trailers
 from runner.git.graph import Change
-from runner.git.objects import Entry, NewCommit, ObjectStore, Signature
+from runner.git.objects import FOLDER, Entry, NewCommit, ObjectStore, Signature
 from runner.git.refs import Move
 from runner.project import Project
 from runner.verbs import recording
@@ -35,7 +35,7 @@ def find(project: Project, run: RunFile, tip: str, changes: Sequence[Change]) ->
     """Hold a run's changes against the trusted branch; None for one that is not merged."""
     store, trusted = project.store, project.home.trusted()
     there = store.commit(trusted).tree
-    now = {each.path: store.entry(there, each.path) for each in changes}
+    now = {each.path: _file(store, there, each.path) for each in changes}
     is_there = all(now[each.path] == each.new for each in changes)
     if not changes or not (is_there or _is_merged(project, run, tip, trusted)):
         return None
@@ -112,5 +112,11 @@ def _says(project: Project, commit: str, merged: Merged) -> bool:
         history.is_ancestor(project.git_dir, parent, merged.trusted) for parent in found.parents
     )
     return is_based and all(
-        store.entry(found.tree, path) == entry for path, entry in merged.edits.items()
+        _file(store, found.tree, path) == entry for path, entry in merged.edits.items()
     )
+
+
+def _file(store: ObjectStore, tree: str, path: str) -> Entry | None:
+    """What a tree has at a path; None for a folder, which no change is about."""
+    found = store.entry(tree, path)
+    return None if found is None or found.mode == FOLDER else found

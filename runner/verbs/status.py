@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from runner.core import demands, gate
@@ -20,6 +20,7 @@ from runner.steps import registry
 from runner.verbs import amended, control, evidence, holder, runs, stops
 from runner.verbs.evidence import Evidence, PlanAt
 
+Consult = Callable[[Evidence, Question], Evidence]
 UNDONE = frozenset({"failed", "interrupted"})
 UNTOLD = {
     "failed": ("step_failed", "the step failed"),
@@ -73,8 +74,8 @@ class PlanStatus:
     steps: tuple[StepStatus, ...]
 
 
-def status(project: Project, plan_id: str) -> PlanStatus:
-    """Ask the gate about every step as things stand now."""
+def status(project: Project, plan_id: str, consult: Consult | None = None) -> PlanStatus:
+    """Ask the gate about every step as things stand now; `consult` may know of more decisions."""
     project.home.fetch(plan_id)
     plan = amended.find_plan(project, plan_id)
     found = evidence.gather(project, plan, now=project.world.now())
@@ -85,6 +86,9 @@ def status(project: Project, plan_id: str) -> PlanStatus:
     others = [each for each in every if each.header.run != number]
     so_far = evidence.so_far(run, others, number or 1)
     question = evidence.question(found, step=0, so_far=so_far, now=project.world.now())
+    if consult is not None:
+        found = consult(found, question)
+        question = replace(question, votes=found.votes, provenance=found.provenance)
     lease = holder.lease(project, plan_id, number) if run and not run.ended else None
     held_by = _holder(project, run, lease)
     held = held_by is not None

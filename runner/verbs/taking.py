@@ -22,7 +22,7 @@ from runner.git.leases import GRACE, Lease
 from runner.git.refs import Move
 from runner.git.sshsig import BadSignature
 from runner.project import Authority, Project
-from runner.verbs import evidence, holder, provenance, runs
+from runner.verbs import control, evidence, holder, provenance, runs
 from runner.verbs.events import Listener
 from runner.verbs.session import Session
 
@@ -38,14 +38,27 @@ def load_others(project: Project, plan: str, number: int) -> tuple[RunFile, ...]
     )
 
 
-def take_over(
-    project: Project, plan_id: str, number: int, *, authority: Authority, listener: Listener
+def take_over(  # noqa: PLR0913  # a run, by whom, for whom, and in which state
+    project: Project,
+    plan_id: str,
+    number: int,
+    *,
+    authority: Authority,
+    listener: Listener,
+    may_be_over: bool = False,
 ) -> Session:
-    """Go on with a run that nobody holds; raises RunHeld, or AuthorityRefused for a broken chain."""
+    """Go on with a run that nobody holds; raises RunHeld, or AuthorityRefused for a broken chain.
+
+    Raises RunOver for one that has ended meanwhile, unless that is what is asked for.
+    """
     _check_free(project, plan_id, number)
     with project.publisher.begin(plan_id, number):
         # What is settled in the beginning may have brought the run further.
-        return _taken(project, plan_id, number, authority, listener)
+        held = _taken(project, plan_id, number, authority, listener)
+    if held.run.ended and not may_be_over:
+        with holding(held):
+            control.refuse_over(held.run)
+    return held
 
 
 def _check_free(project: Project, plan_id: str, number: int) -> None:

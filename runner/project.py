@@ -6,14 +6,14 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from runner import schemas, settings
-from runner.core import paths, validation
+from runner.core import code_owners, paths, validation
 from runner.core.approval import NAMESPACE
 from runner.core.errors import (
     AuthorityRefused,
@@ -22,6 +22,7 @@ from runner.core.errors import (
     PlanlockError,
     RepositoryNotFound,
     RepositoryUnsuitable,
+    UsageError,
 )
 from runner.core.policy import POLICY_PATH, SIGNERS_PATH, Policy, PolicyFile
 from runner.git import checkouts, home, home_offline, home_url, recorder, repository
@@ -36,9 +37,11 @@ from runner.git.signers import AllowedSigners
 from runner.git.signers import parse as parse_signers
 from runner.git.signing import SSH_KEYGEN, FileSigner, SshSigner, first_key
 from runner.git.signing_keys import DEFAULTS, usable_key
-from runner.settings import KeySettings, ModelSettings
+from runner.settings import ForgeSettings, KeySettings, ModelSettings
 
 if TYPE_CHECKING:
+    from runner.github.auth import Auth
+    from runner.github.client import GitHub
     from runner.ledger.store import Ledger
     from runner.models.contract import Models
 
@@ -227,9 +230,18 @@ class Project:
         return Authority(
             ref=ref,
             commit=commit,
-            policy_file=policy_file,
+            policy_file=self._with_owners(policy_file, tree, where),
             signers=parse_signers(keys, file=where + SIGNERS_PATH),
         )
+
+    def _with_owners(self, found: PolicyFile, tree: str, where: str) -> PolicyFile:
+        """The policy with CODEOWNERS beside it, where that is asked for; raises InvalidDocument."""
+        files = ((path, self.store.file(tree, path)) for path in code_owners.PLACES)
+        path, data = next((each for each in files if each[1] is not None), ("", None))
+        if not found.policy.forge.code_owners or data is None:
+            return found
+        owners = code_owners.parse(data.decode("utf-8", "replace"), file=where + path)
+        return replace(found, policy=found.policy.with_owners(owners))
 
     @cached_property
     def key_settings(self) -> KeySettings:
@@ -316,11 +328,31 @@ class Project:
             )
         return Signature(name=_plain(name), email=_plain(email), when=self._seconds())
 
+    def act_for(self, name: str, email: str) -> None:
+        """Let what is asked for bear somebody's name, which stays a claim: the runner signs it."""
+        self.settings = replace(self.settings, user_name=name, user_email=email)
+        self.maker = self.runner
+
+    @cached_property
+    def maker(self) -> SshSigner | FileSigner:
+        """Whose key signs plans: the caller's, unless the runner acts for somebody."""
+        return self.person
+
     def runner_identity(self, principal: str) -> Signature:
         return Signature(name=RUNNER_NAME, email=_plain(principal), when=self._seconds())
 
     def _seconds(self) -> int:
         return int(self.world.now().timestamp())
+
+    @cached_property
+    def forge(self) -> GitHub:
+        """The repository on GitHub; raises UsageError where nothing tells which, or who asks."""
+        from runner.github.client import GitHub
+
+        told = settings.load_forge(self.world.environment, self._configured, self.home_url)
+        forge = GitHub(told.repository, url=told.url, auth=_forge_auth(told))
+        self._open.append(forge.close)
+        return forge
 
     @cached_property
     def model_settings(self) -> ModelSettings:
@@ -394,3 +426,14 @@ def _in_a_work_tree(path: Path, repo: Repository) -> bool:
 def _plain(text: str) -> str:
     """Leave out what would break a commit's header lines."""
     return "".join(char for char in text if char not in "<>\n\0").strip()
+
+
+def _forge_auth(told: ForgeSettings) -> Auth:
+    from runner.github.auth import App, Token
+
+    if told.app and told.app_key:
+        return App(told.app, told.app_key.read_text())
+    if told.token:
+        return Token(told.token)
+    message = f"asking GitHub about {told.repository}: there is no token"
+    raise UsageError(message, hint="export GITHUB_TOKEN=$(gh auth token)")

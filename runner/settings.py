@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,11 @@ _PROGRAM: Final = "gpg.ssh.program"
 _OWN_SCOPES: Final = {"system", "global", "command"}
 _SQLITE: Final = "sqlite:"
 _MODELS_EXAMPLE: Final = "~/.config/planlock/models.yaml"
+_REPOSITORY: Final = re.compile(r"[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}")
+_ON_GITHUB: Final = re.compile(
+    r"(?:https://(?:[^/@]*@)?github\.com/|(?:ssh://)?git@github\.com[:/])"
+    r"(?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/?"
+)
 _SSH_STARTS: Final = ("key::", "ssh-", "ecdsa-", "sk-")
 
 
@@ -76,6 +82,46 @@ SETTINGS = (
         " configuration may name SQLite only",
     ),
     Setting(
+        name="forge",
+        variable="PLANLOCK_FORGE",
+        config="planlock.forge",
+        meaning="the repository on GitHub, as `owner/name`; else `GITHUB_REPOSITORY`, else what the"
+        " home's URL tells. Not read from the repository's own configuration, nor are the settings"
+        " below",
+    ),
+    Setting(
+        name="forge_url",
+        variable="PLANLOCK_FORGE_URL",
+        config="planlock.forgeUrl",
+        meaning="address of its API, such as `https://github.example.com/api/v3`; else"
+        " `GITHUB_API_URL`, else `https://api.github.com`",
+    ),
+    Setting(
+        name="forge_token",
+        variable="PLANLOCK_FORGE_TOKEN",
+        config="planlock.forgeToken",
+        meaning="a token for it; else `GITHUB_TOKEN` or `GH_TOKEN`",
+    ),
+    Setting(
+        name="forge_app",
+        variable="PLANLOCK_FORGE_APP",
+        config="planlock.forgeApp",
+        meaning="number of a GitHub App to act as, instead of a token",
+    ),
+    Setting(
+        name="forge_app_key",
+        variable="PLANLOCK_FORGE_APP_KEY",
+        config="planlock.forgeAppKey",
+        meaning="file of that App's private key",
+    ),
+    Setting(
+        name="home_token",
+        variable="PLANLOCK_HOME_TOKEN",
+        config="",
+        meaning="a token for fetching from and pushing to an https home; it is sent to that host"
+        " alone. Read from the environment only",
+    ),
+    Setting(
         name="model_script",
         variable="PLANLOCK_MODEL_SCRIPT",
         config="planlock.modelScript",
@@ -114,7 +160,9 @@ SETTINGS = (
     ),
 )
 # What decides where prompts and keys go, and who answers: never the repository's own configuration.
-_GUARDED: Final = {"model_script", "models", "model_url", "router_url", "model_store"}
+_OF_MODELS: Final = {"model_script", "models", "model_url", "router_url", "model_store"}
+_OF_FORGE: Final = {"forge", "forge_url", "forge_token", "forge_app", "forge_app_key"}
+_GUARDED: Final = _OF_MODELS | _OF_FORGE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,6 +287,53 @@ class ModelSettings:
     ignored: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class ForgeSettings:
+    """The repository on the forge, the address of its API, and who asks there.
+
+    A repository that could name a server would receive its readers' tokens.
+    """
+
+    repository: str
+    url: str = "https://api.github.com"
+    token: str = field(default="", repr=False)
+    app: str = ""
+    app_key: Path | None = None
+
+
+def load_forge(
+    environment: Mapping[str, str], configured: Iterable[tuple[str, str, str]], home: str | None
+) -> ForgeSettings:
+    """Read the settings about the forge; raises UsageError where nothing names a repository.
+
+    A token of the environment is meant for the server that the environment names.
+    """
+    own = _own(list(configured))
+
+    def told(name: str, *others: str) -> str:
+        setting = next(each for each in SETTINGS if each.name == name)
+        found = environment.get(setting.variable) or own.get(setting.config.lower())
+        return found or next((environment[each] for each in others if environment.get(each)), "")
+
+    repository = told("forge", "GITHUB_REPOSITORY") or _repository_of(home or "")
+    if not _REPOSITORY.fullmatch(repository):
+        message = f"looking for the repository on GitHub: {repository!r} is not like owner/name"
+        raise UsageError(message, hint="export PLANLOCK_FORGE=owner/name")
+    return ForgeSettings(
+        repository=repository,
+        url=told("forge_url", "GITHUB_API_URL") or ForgeSettings.url,
+        token=told("forge_token", "GITHUB_TOKEN", "GH_TOKEN"),
+        app=told("forge_app"),
+        app_key=_path(told("forge_app_key") or None),
+    )
+
+
+def _repository_of(home: str) -> str:
+    """`owner/name` of a home on github.com; empty for any other place."""
+    found = _ON_GITHUB.fullmatch(home)
+    return f"{found['owner']}/{found['name']}" if found else ""
+
+
 def load_models(
     environment: Mapping[str, str], configured: Iterable[tuple[str, str, str]]
 ) -> ModelSettings:
@@ -249,7 +344,7 @@ def load_models(
     every = list(configured)
     own = _own(every)
     others = {name.lower() for scope, name, _ in every if scope not in _OWN_SCOPES}
-    wanted = [each for each in SETTINGS if each.name in _GUARDED]
+    wanted = [each for each in SETTINGS if each.name in _OF_MODELS]
     found = {
         each.name: environment.get(each.variable) or own.get(each.config.lower()) or None
         for each in wanted

@@ -74,3 +74,9 @@ def first_parents(git_dir: Path, tip: str, *, stop: str) -> list[str]:
     """Commits from `stop` (left out) to `tip` along first parents, oldest first."""
     args = ["rev-list", "--first-parent", "--reverse", tip, f"^{stop}"]
     return command.run(args, git_dir=git_dir).decode().split()
+
+
+def merge_base(git_dir: Path, one: str, other: str) -> str | None:
+    """A newest commit that two descend from; None where they have none in common."""
+    done = command.attempt(["merge-base", one, other], git_dir=git_dir)
+    return done.stdout.decode().strip() or None

@@ -68,6 +68,18 @@ class Home:
         if plan_branch(plan) not in there:
             self._note_gone(plan)
 
+    def fetch_pull(self, number: int) -> str:
+        """Bring here the head of a pull request as the forge keeps it; it may move anywhere."""
+        there, here = f"refs/pull/{number}/head", f"refs/planlock/pulls/{number}"
+        if self.url is None:
+            raise GitError(f"fetching {there}: this repository has no remote home")
+        done = reach(self.url, [*FETCH, UPLOAD_PACK], [f"+{there}:{here}"], git_dir=self.git_dir)
+        commit = refs.read(self.git_dir, here)
+        if done.returncode != 0 or commit is None:
+            said = done.stderr.decode(errors="replace").strip()
+            raise GitError(f"fetching {self.url}: {said}", hint=_reach(self.url))
+        return commit
+
     def _is_written_by_people(self, ref: str) -> bool:
         return ref == self.trusted_ref or ref.startswith(PLANS)
 

@@ -41,7 +41,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 @contextmanager
 def https_site(folder: Path, scratch: Path) -> Iterator[Site]:
     """Serves `folder` as https://site.test and keeps its key in `scratch`."""
-    authority = _make_certificate(scratch / "site.pem")
+    authority = make_certificate(scratch / "site.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(scratch / "site.pem")
     handler = partial(_Quiet, directory=str(folder))
@@ -56,7 +56,7 @@ def https_site(folder: Path, scratch: Path) -> Iterator[Site]:
             thread.join()
 
 
-def _make_certificate(path: Path) -> bytes:
+def make_certificate(path: Path) -> bytes:
     """Writes the site's key and certificate; the answer is the authority's."""
     authority, key = (
         ec.generate_private_key(ec.SECP256R1()),

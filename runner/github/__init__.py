@@ -1,0 +1,1 @@
+"""GitHub: what its server tells of pull requests, and what is told there."""

@@ -1,0 +1,1 @@
+"""A server that behaves as GitHub does, as far as planlock asks it: for trials and for tests."""

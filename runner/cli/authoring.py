@@ -3,30 +3,58 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli import options, render
 from runner.core.inert import one_line
 
+if TYPE_CHECKING:
+    from runner.verbs.init import Initialised
+    from runner.verbs.init_github import Carried
+
 
 @click.command()
 @click.option("--solo", is_flag=True, help="One person: approving one's own plans is allowed.")
 @click.option("--local", is_flag=True, help="This repository arbitrates, even if it has a remote.")
+@click.option("--github", "github", is_flag=True, help="Write workflows for pull requests too.")
 @options.as_json
-def init(*, solo: bool, local: bool, as_json: bool) -> None:
+def init(*, solo: bool, local: bool, github: bool, as_json: bool) -> None:
     """Govern this repository.
 
     Writes plans/policy.yaml and plans/allowed_signers, makes the runner's key, and stores which
-    branch is trusted. Nothing counts until the two files are committed on that branch.
+    branch is trusted. Nothing counts until the two files are committed on that branch. With
+    --github it brings the workflows and actions that let people approve plans on pull requests,
+    and says what to set on GitHub.
     """
     from runner.verbs import init as verb
+    from runner.verbs import init_github
 
     with options.project() as project:
         done = verb.init(project, solo=solo, local=local)
+        carried = init_github.carry(project) if github else None
     if as_json:
-        render.as_json(done)
+        render.as_json({**render.plain(done), **({"github": carried} if carried else {})})
         return
+    _show_init(done)
+    if carried:
+        _show_carried(carried)
+
+
+def _show_carried(carried: Carried) -> None:
+    """What lies in .github now, and what only a person can do."""
+    for path in carried.written:
+        click.echo(f"wrote {one_line(path)}")
+    for path in carried.differing:
+        click.echo(f"kept  {one_line(path)}, which is not as this version has it")
+    click.echo("\nCommit .github on the trusted branch too. Then, on GitHub:")
+    for what, how in carried.settings:
+        click.echo(f"- {what}\n    {one_line(how)}")
+    click.echo("\nplanlock doctor --github tells what of it is missing.")
+
+
+def _show_init(done: Initialised) -> None:
     for path in done.written:
         click.echo(f"wrote {one_line(str(path))}")
     for path in done.kept:

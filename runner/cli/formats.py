@@ -89,21 +89,21 @@ def honest(document: Document) -> Document:
 def cut(document: Document) -> Document:
     """The document, to be read in part: it says so, and offers nobody to approve it."""
     told = f"this rendering is cut: read all of it with {document.reads}"
-    return replace(document, parts=(_facts([(LOOK_TWICE, told)]), *document.parts), last=())
+    return replace(document, parts=(labelled([(LOOK_TWICE, told)]), *document.parts), last=())
 
 
 def plan(view: PlanView) -> Document:
     """A plan: what to look at twice first, then what it is, each step, and how to approve it."""
     approve = f"planlock approve {view.id} --digest {view.digest}"
     parts: list[Part] = [
-        _facts((LOOK_TWICE, text) for text in _warnings(view)),
+        labelled((LOOK_TWICE, text) for text in _warnings(view)),
         Block(label="goal", text=view.goal, language="text"),
-        _facts(_plan_facts(view)),
+        labelled(_plan_facts(view)),
         Table(head=("no", "step", "type", "needs", "risks"), rows=tuple(map(_row, view.steps))),
     ]
     return Document(
         title=("Plan", view.id),
-        parts=_present(parts),
+        parts=present(parts),
         sections=tuple(map(_step, view.steps)),
         last=(Block(label="to approve exactly this", text=approve, language="shell"),)
         if view.commit
@@ -148,7 +148,7 @@ def _step(step: StepView) -> Section:
     blocks = [Block(label=name, text=text, language=_language(name)) for name, text in long]
     diff = Block(label="diff", text="\n".join(step.diff), language="diff")
     title = (f"Step {step.number}", step.id, step.step_type)
-    return Section(title=title, parts=_present([_facts(facts), *blocks, diff]))
+    return Section(title=title, parts=present([labelled(facts), *blocks, diff]))
 
 
 def _language(name: str) -> str:
@@ -169,12 +169,12 @@ def log(story: RunStory) -> Document:
     rows = tuple(_entry_row(number, each) for number, each in enumerate(story.entries, 1))
     parts: list[Part] = [
         Block(label="goal", text=story.goal, language="text"),
-        _facts(facts),
+        labelled(facts),
         Table(head=("no", "what", "type", "status", "attempt", "cost"), rows=rows),
     ]
     return Document(
         title=("Run", f"{story.plan}/{story.run}", story.status),
-        parts=_present(parts),
+        parts=present(parts),
         sections=tuple(_entry(number, each) for number, each in enumerate(story.entries, 1)),
         reads=f"planlock log {story.plan}/{story.run} --full",
     )
@@ -189,9 +189,9 @@ def _entry_row(number: int, entry: Entry) -> tuple[str, ...]:
 def _entry(number: int, entry: Entry) -> Section:
     when = f"{entry.started_at} to {entry.ended_at}"
     facts = [("when", when), ("commit", entry.commit), *entry_facts(entry)]
-    parts: list[Part] = [_facts(facts), Block(label="output", text=entry.output, language="text")]
+    parts: list[Part] = [labelled(facts), Block(label="output", text=entry.output, language="text")]
     title = (f"Record {number}", entry.step or entry.kind, entry.status)
-    return Section(title=title, parts=_present(parts))
+    return Section(title=title, parts=present(parts))
 
 
 def entry_facts(entry: Entry) -> list[tuple[str, str]]:
@@ -210,10 +210,11 @@ def entry_facts(entry: Entry) -> list[tuple[str, str]]:
     ]
 
 
-def _facts(rows: Iterable[tuple[str, str]]) -> Facts:
+def labelled(rows: Iterable[tuple[str, str]]) -> Facts:
+    """The texts that there are, each with its label."""
     return Facts(rows=tuple((label, text) for label, text in rows if text))
 
 
-def _present(parts: Sequence[Part]) -> tuple[Part, ...]:
+def present(parts: Sequence[Part]) -> tuple[Part, ...]:
     """Leave out what has nothing to tell."""
     return tuple(each for each in parts if (each.text if isinstance(each, Block) else each.rows))

@@ -45,6 +45,7 @@ COMMANDS = {
     "ledger": ("books", "Rebuild or check the database."),
     "audit": ("books", "Re-check everything, offline."),
     "gc": ("cleaning", "Take away what ended runs leave; never records."),
+    "github": ("github", "Check, approve and run plans on pull requests."),
     "router": ("router", "Serve the model router over HTTP."),
     "doctor": ("modelling", "Look whether all that planlock needs is there."),
     "demo": ("demo", "Play the whole story in a throw-away repository."),

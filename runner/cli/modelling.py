@@ -13,7 +13,8 @@ from runner.core.text import visible
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from runner.verbs.doctor import Check
+    from runner.project import Project
+    from runner.verbs.doctor import Check, Diagnosis
     from runner.verbs.models import Listing, ModelRow, ProviderRow
     from runner.verbs.models_saving import Saving
 
@@ -94,31 +95,43 @@ def import_(*, file: Path, replace: bool, as_json: bool) -> None:
     is_flag=True,
     help="Print the AppArmor profile that lets bwrap confine on Ubuntu; look at nothing.",
 )
+@click.option("--github", "github", is_flag=True, help="Look at the settings on GitHub.")
 @options.as_json
 @click.pass_context
-def doctor(ctx: click.Context, *, sandbox: bool, apparmor_profile: bool, as_json: bool) -> None:
+def doctor(
+    ctx: click.Context, *, sandbox: bool, apparmor_profile: bool, github: bool, as_json: bool
+) -> None:
     """Look whether all that planlock needs is there; exit 1 if something is not.
 
     Works outside of a repository too. With --sandbox it attacks what would confine commands
-    here, with nothing of yours at stake, and exits 1 if the policy's demand is not met.
+    here, with nothing of yours at stake, and exits 1 if the policy's demand is not met. With
+    --github it asks whether the repository there is set up so that nothing goes round approvals.
     """
     from runner.cli import modelling_sandbox
     from runner.verbs import doctor as verb
 
     if apparmor_profile:
-        if sandbox or as_json:
+        if sandbox or as_json or github:
             raise click.UsageError("--apparmor-profile goes with no other option")
         click.echo(verb.apparmor_profile(), nl=False)
         return
+    if sandbox and github:
+        raise click.UsageError("--sandbox and --github exclude each other: name one of them")
     if sandbox:
         ctx.exit(0 if modelling_sandbox.tried(as_json=as_json) else FAILED)
     with options.project() as project:
-        found = verb.doctor(project)
+        found = _of_github(project) if github else verb.doctor(project)
     if as_json:
         render.as_json({"well": found.well, "checks": found.checks})
     else:
         _show_checks(found.checks)
     ctx.exit(0 if found.well else FAILED)
+
+
+def _of_github(project: Project) -> Diagnosis:
+    from runner.verbs import doctor_github
+
+    return doctor_github.doctor(project)
 
 
 def _show_checks(checks: tuple[Check, ...]) -> None:

@@ -13,6 +13,7 @@ from runner.core.errors import UsageError
 from runner.core.inert import terminal
 
 if TYPE_CHECKING:
+    from runner.project import Project
     from runner.verbs.plan import Into, Planned
     from runner.verbs.planning import Wish
 
@@ -45,7 +46,9 @@ def _choices(command: Callable[..., None]) -> Callable[..., None]:
             ),
             click.option("--live", is_flag=True, help="Ask again, even if answers are stored."),
             click.option("--dry-run", is_flag=True, help="Print the plan file, commit nothing."),
-            click.option("--pr", "push", is_flag=True, help="Push the branch for a pull request."),
+            click.option(
+                "--pr", "push", is_flag=True, help="Push the branch, and open its pull request."
+            ),
             options.as_json,
         )
     ):
@@ -76,8 +79,23 @@ def plan(*, goal: str, plan_id: str | None, answers: tuple[str, ...], **chosen: 
 
     wish, into = _wish(goal, "", chosen), _into(chosen, plan_id)
     with options.project() as project:
-        done = verb.plan(project, wish, into, _Progress(quiet=chosen["as_json"]))
+        done = verb.plan(project, wish, into, Lines(quiet=chosen["as_json"]))
+        _open_pull(project, done, into)
     _tell(done, into, as_json=chosen["as_json"])
+
+
+def _open_pull(project: Project, done: Planned, into: Into) -> None:
+    """Open the pull request of what was pushed, where a token lets us."""
+    if not into.push or into.dry_run:
+        return
+    from runner.verbs import pull_open
+
+    try:
+        pull = pull_open.open_pull(project, project.forge, done.view.id)
+    except UsageError as error:
+        render.talk(f"note: pushed; open the pull request by hand: {render.below(error.message)}")
+        return
+    render.talk(f"pull request {pull.number}  {pull.url}")
 
 
 @click.command()
@@ -100,7 +118,7 @@ def _revise(name: str, *, answers: tuple[str, ...], wish: str, **chosen: Any) ->
             name,
             _wish("", said, chosen),
             into,
-            _Progress(quiet=chosen["as_json"]),
+            Lines(quiet=chosen["as_json"]),
         )
     _tell(done, into, as_json=chosen["as_json"])
 
@@ -167,7 +185,7 @@ def _cost(done: Planned) -> str:
     return f"{when}{usd}, {tokens}, {terminal(spent.model)}"
 
 
-class _Progress:
+class Lines:
     """A line a phase; on a terminal the draft as it comes, wiped when the phase is over."""
 
     def __init__(self, *, quiet: bool) -> None:

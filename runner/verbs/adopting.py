@@ -8,14 +8,19 @@ from runner.core.errors import AuthorityRefused, Reason
 from runner.core.values import time_text
 from runner.git import history
 from runner.git.objects import FILE, Entry
-from runner.verbs import amended, evidence, publishing, recording
+from runner.verbs import amended, desk, evidence, publishing, recording
 from runner.verbs.evidence import Evidence, PlanAt
 from runner.verbs.session import Session
 from runner.verbs.stops import Stop
 
 
 def fresh_evidence(held: Session) -> Evidence | Stop:
-    """Read authority, plan branch and approvals as they are now; adopt a plan that only grew."""
+    """Read authority, plan branch and decisions as they are now; adopt a plan that only grew."""
+    found = _brought_up(held)
+    return found if isinstance(found, Stop) else desk.consult(held, found)
+
+
+def _brought_up(held: Session) -> Evidence | Stop:
     project = held.project
     project.home.fetch(held.plan.id)
     plan = evidence.find_plan(project, held.plan.id)
@@ -25,11 +30,18 @@ def fresh_evidence(held: Session) -> Evidence | Stop:
     if not history.is_ancestor(project.git_dir, last, found.authority.commit):
         message = f"the trusted ref moved backwards: {last[:12]} was used, now {found.authority}"
         raise AuthorityRefused(message, hint="planlock audit")
+    if found.provenance.problems or _nobodys(found):
+        return found  # the gate says what is wrong with it; our signature must not hide that
     newer = amended.continued(held.plan, plan, held.run)
     if amended.same(newer.file, held.plan.file):
         held.plan = newer
         return found
     return _adopt(held, found, newer)
+
+
+def _nobodys(found: Evidence) -> bool:
+    """Whether the plan's branch has commits that no person signed, where that is asked for."""
+    return found.authority.policy.plans_signed and bool(found.provenance.unsigned)
 
 
 def _adopt(held: Session, found: Evidence, newer: PlanAt) -> Evidence | Stop:

@@ -8,15 +8,13 @@ from datetime import datetime
 
 from runner import schemas
 from runner.core import validation
-from runner.core.approval import NAMESPACE, Approval, Vote, sureness
+from runner.core.approval import WITNESS, Approval, Vote, sureness
 from runner.core.errors import GitError, InvalidDocument
 from runner.core.policy import SIGNERS_PATH
 from runner.core.run import digest_bytes
-from runner.git import sshsig
 from runner.git.objects_kept import Recent
 from runner.git.signers import AllowedSigners
 from runner.git.signers import parse as parse_signers
-from runner.git.sshsig import BadSignature, Signed
 from runner.project import Authority
 from runner.verbs import votes
 from runner.verbs.audit_names import RECORDED
@@ -49,6 +47,12 @@ class Ballot:
     @property
     def digest(self) -> str:
         return digest_bytes(self.version.data)
+
+    @property
+    def is_witnessed(self) -> bool:
+        """Whether it is signed in the namespace of what machines see."""
+        found = [self.signed(each.data) for each in self.signatures]
+        return any(each.signed and each.namespace == WITNESS for each in found)
 
     def signed(self, armored: bytes) -> votes.Ballot:
         """The record with one of its signatures, which is verified once."""
@@ -193,22 +197,23 @@ def _check_signature(past: Past, ballot: Ballot, owners: list[AllowedSigners]) -
         past.found.add("approval_unsigned", ballot.path, "no signature beside it")
     approver = ballot.record.approver
     for each in ballot.signatures:
-        try:
-            signed = sshsig.verify(each.data, ballot.version.data, namespace=NAMESPACE)
-        except BadSignature as error:
-            past.found.add("approval_unsigned", ballot.path, f"signature: {error.reason}")
-            continue
-        if not any(_may_sign(signers, signed, approver) for signers in owners):
-            whose = past.trusted.signers.listed(signed) or "nobody listed"
-            message = f"it names {approver}, but {signed} of {whose} signed it"
+        found = ballot.signed(each.data)
+        if found.signed is None:
+            past.found.add("approval_unsigned", ballot.path, found.trouble)
+        elif not any(_may_sign(signers, found, ballot.record) for signers in owners):
+            whose = past.trusted.signers.listed(found.signed) or "nobody listed"
+            message = f"it names {approver}, but {found.signed} of {whose} signed it"
             past.found.add("approval_forged", ballot.path, message)
 
 
-def _may_sign(signers: AllowedSigners, signed: Signed, principal: str) -> bool:
-    lines = signers.lines_of(signed)
-    return signers.listed(signed) == principal and any(
-        NAMESPACE in line.namespaces for line in lines
-    )
+def _may_sign(signers: AllowedSigners, found: votes.Ballot, record: Approval) -> bool:
+    """Whether a key signs for the person named, or for a machine that tells of a review."""
+    lines = signers.lines_of(found.signed) if found.signed else ()
+    if not any(found.namespace in line.namespaces for line in lines):
+        return False
+    if found.namespace == WITNESS:
+        return record.review is not None
+    return found.signed is not None and signers.listed(found.signed) == record.approver
 
 
 def _every_signers(past: Past) -> list[AllowedSigners]:

@@ -145,7 +145,9 @@ class Judge:
         if not gone and (there is None or not audit_drafts.explains(there, plan, before)):
             message = f"the plan in {self.plan_tip[:12]} is not the one that ran"
             self.walk.add("digest_differs", link.file.name, message)
-        return self.of_plan.provenance(there or plan, authority, now)
+        made = self.of_plan.provenance(there or plan, authority, now)
+        desk = self.walk.run.header.desk
+        return replace(made, named=made.named.union(desk.makers)) if desk else made
 
     def _compare(
         self, link: Link, relied: RecordedGate, question: Question, decision: Decision

@@ -111,6 +111,8 @@ def _check_place(walk: Walk, link: Link, before: RunFile, turns: Turns) -> None:
     elif record.kind in ENDS:
         _check_end(walk, link, plan, before)
         audit_rollback.check(walk, link, plan.file, before)
+    elif record.kind == "review":
+        _check_review(walk, link)
     else:
         walk.add("digest_differs", where, f"a record of kind {record.kind} names no step")
 
@@ -125,6 +127,15 @@ def _check_digest(walk: Walk, link: Link, plan: PlanAt) -> None:
     if (step.number, step.type, step.digest) != wanted:
         message = f"step {step.id} is not the one that the plan has at that point"
         walk.add("digest_differs", link.file.name, message)
+
+
+def _check_review(walk: Walk, link: Link) -> None:
+    """Each decision that it names came with it."""
+    came = {walk.past.digest(each.new.oid) for each in link.approvals if each.new is not None}
+    for digest in link.record.decisions:
+        if digest not in came:
+            message = f"decision {digest[7:19]} did not come with it"
+            walk.add("order", link.file.name, message)
 
 
 def _check_turn(walk: Walk, link: Link, run: RunFile, turn: str | None) -> None:

@@ -19,7 +19,7 @@ def check_turn(walk: Walk, link: Link, before: RunFile) -> None:
     record, end = link.record, before.index.end
     if end is not None and (end.kind == "rollback" or record.kind not in AFTERWARDS):
         walk.add("order", link.file.name, "it comes after the closing record")
-    elif before.index.undos and record.kind in {"step", "skip", "amendment"}:
+    elif before.index.undos and record.kind in {"step", "skip", "amendment", "review"}:
         message = f"a {record.kind} came after the run's effects had begun to be undone"
         walk.add("order", link.file.name, message)
 

@@ -118,12 +118,13 @@ def _line(of: Walk) -> list[str] | None:
     return None
 
 
-def _check_start(of: Walk, commit: Commit, changes: Iterable[Change]) -> None:
-    """The first commit adds the header and its signature and nothing else."""
+def _check_start(of: Walk, commit: Commit, changes: Sequence[Change]) -> None:
+    """The first commit adds the header, its signature, and the decisions that it names."""
     header = of.run.header
     path = f"{of.folder}/{RUN_FILE}"
     changed = {change.path for change in changes}
-    if changed != {path, f"{path}.sig"}:
+    brought = _witnessed(of, changes, header.desk.decisions if header.desk else ())
+    if changed - brought != {path, f"{path}.sig"}:
         of.add("foreign_commit", commit.oid[:12], f"changes {_names(changed)}, not just {path}")
     _check_signed_file(of, commit, path, header.started_at)
     _check_signed_commit(of, commit, header.started_at)
@@ -134,6 +135,20 @@ def _check_start(of: Walk, commit: Commit, changes: Iterable[Change]) -> None:
         ("Authority", header.authority),
     ]
     _check_trailers(of, commit, expected)
+
+
+def _witnessed(of: Walk, changes: Sequence[Change], decisions: Sequence[str]) -> set[str]:
+    """Of added approvals those that a machine signed for a review and that the runner names."""
+    if not decisions:
+        return set()
+    known = {each.version.oid: each for each in of.ballots.of(of.run.header.plan)}
+    added = {each.path: each.new for each in changes if each.old is None and each.new is not None}
+    paths = set()
+    for path, new in added.items():
+        ballot = known.get(new.oid)
+        if ballot and ballot.digest in decisions and ballot.is_witnessed:
+            paths |= {path, f"{path}.sig"}
+    return paths & added.keys()
 
 
 def _check_signed_file(of: Walk, commit: Commit, path: str, moment: str) -> None:
@@ -257,10 +272,11 @@ def _check_paths(of: Walk, link: Link, changes: Sequence[Change]) -> None:
     if record.kind == "amendment":
         allowed.add(evidence.plan_path(of.run.header.plan))
     outside = {}
+    allowed |= _witnessed(of, link.approvals, record.decisions)
     for each in changes:
         if not each.path.startswith(f"{PLANS_FOLDER}/"):
             outside[each.path] = each
-        elif each in link.approvals:
+        elif each in link.approvals and each.path not in allowed:
             _check_copied(of, link, each)
         elif each.path not in allowed or (each.new and each.new.mode != FILE):
             of.add("foreign_commit", link.commit.oid[:12], f"changes {each.path} beside its record")

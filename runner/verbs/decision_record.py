@@ -101,28 +101,6 @@ def _expires(wish: Wish, authority: Authority, now: datetime) -> str:
     return time_text(min(ends)) if ends else ""
 
 
-ORDER = [
-    "version",
-    "id",
-    "decision",
-    "plan",
-    "repository",
-    "steps",
-    "skipped",
-    "execution",
-    "approver",
-    "supersedes",
-    "made_at",
-    "expires_at",
-    "limits",
-    "reason",
-]
-
-
-def _ordered(value: dict[str, Any]) -> dict[str, Any]:
-    return {name: value[name] for name in ORDER if name in value}
-
-
 def write_decision(
     project: Project,
     plan: PlanAt,
@@ -132,7 +110,7 @@ def write_decision(
     notes: tuple[str, ...] = (),
 ) -> Decided:
     """Sign a record and commit it onto a tip of the plan's branch."""
-    data = dump(_ordered(value))
+    data = dump(approval.ordered(value))
     armored = project.person.sign(data, namespace=NAMESPACE)
     record = approval.build(value, file=value["id"])
     path = f"{plan_folder(plan.id)}/approvals/{value['id']}.yaml"

@@ -18,6 +18,7 @@ from runner.steps.contract import Failure
 from runner.verbs import (
     amending,
     control,
+    desk,
     ending,
     evidence,
     forking,
@@ -38,6 +39,7 @@ from runner.verbs.performing import Performer
 from runner.verbs.run_report import RunReport
 from runner.verbs.session import Session
 from runner.verbs.stops import Stop
+from runner.verbs.witness import Desk
 
 # What takes no time and changes nothing but the run's own files: its intent goes with its record.
 WITHOUT_EFFECT = frozenset({"read_file", "edit_file"})
@@ -48,7 +50,7 @@ class Options:
     """`until` names the last step to do, `only_next` does just one, `retry` redoes a failed one.
 
     `fork` names a run and a step before which a new one leaves it. `skip` leaves the next step
-    out; `here` is what the person at this terminal asks meanwhile.
+    out; `here` is what the person at this terminal asks meanwhile, `desk` where reviewers decide.
     """
 
     until: str = ""
@@ -58,6 +60,7 @@ class Options:
     fork: str = ""
     skip: bool = False
     here: Callable[[], Wish | None] = lambda: None
+    desk: Desk | None = None
 
 
 def run(project: Project, plan_id: str, options: Options, listener: Listener) -> RunReport:
@@ -74,7 +77,7 @@ def run(project: Project, plan_id: str, options: Options, listener: Listener) ->
 
 def drive(held: Session, options: Options) -> RunReport:
     """Go on with a run in our hands as far as it goes, and let go of it."""
-    held.wishes.here = options.here
+    held.wishes.here, held.desk = options.here, options.desk
     with taking.holding(held):
         try:
             stop = _loop(held, options)
@@ -105,9 +108,13 @@ def _open(
     number = runs.number_after(plan_id, (*leased, *known))
     others = taking.load_others(project, plan_id, number)
     fork = forking.find(project, found, options.fork) if options.fork else None
-    starting.check_first_step(found, others, number, project.world.now(), fork=fork)
+    now = project.world.now()
+    question = starting.question(found, others, number, step=0, now=now, fork=fork)
+    opening = desk.open_with(project, found, question, options.desk) if options.desk else None
+    found = opening.found if opening else found
+    starting.check_first_step(found, others, number, now, fork=fork)
     try:
-        return starting.create(project, found, number, listener, fork=fork)
+        return starting.create(project, found, number, listener, fork=fork, opening=opening)
     except BranchBusy:
         # somebody started this run at the same moment: they hold it, or have finished it
         project.home.fetch(plan_id)

@@ -55,7 +55,7 @@ def commit_files(  # noqa: PLR0913  # a commit has these parts
         by=project.identity(),
         message=trailers.message(subject, pairs),
     )
-    signature = project.person.sign(draft.unsigned(), namespace="git")
+    signature = project.maker.sign(draft.unsigned(), namespace="git")
     commit = store.write("commit", draft.signed(signature))
     refs.move(project.git_dir, [Move(ref=branch, old=old, new=commit)], reason=subject)
     if place:

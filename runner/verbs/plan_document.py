@@ -65,9 +65,13 @@ def value(
     }
     if spent.usd is not None:
         planner["cost_usd"] = spent.usd
+    if job.wish.prompter:
+        planner["prompter"] = job.wish.prompter
     made: dict[str, Any] = {"version": 1, "id": job.name, "goal": job.wish.goal, "base": job.base}
     if old is not None and old.author is not None:
         made["author"] = old.author
+    elif job.wish.author:
+        made["author"] = job.wish.author
     made["planner"] = _with_before(planner, old)
     if old is not None and old.budget != Budget():
         made["budget"] = old.budget.model_dump(exclude_none=True)

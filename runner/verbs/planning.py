@@ -35,7 +35,10 @@ def check_said(what: str, text: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """A goal, or a change to a plan (`change`), with what binds files and models."""
+    """A goal, or a change to a plan (`change`), with what binds files and models.
+
+    `author` asks for it and `prompter` wrote the goal, where that is not who signs.
+    """
 
     goal: str
     change: str = ""
@@ -46,6 +49,8 @@ class Wish:
     tier: Tier = "auto"
     timeout_s: int = 600
     cache: CacheWish = field(default_factory=CacheWish)
+    author: str = ""
+    prompter: str = ""
 
     @property
     def whole(self) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
+from runner.core.approval import WITNESS
 from runner.core.errors import InvalidDocument, Reason
 from runner.core.gate import Provenance
 from runner.core.run import plan_folder
@@ -57,17 +58,35 @@ def of(
     named = (_named(store, oid, place.path) for oid in commits)
     signers, unsigned = set(), []
     for oid in commits:
-        who = _whose(_signed(store, oid), authority, when.at)
-        if who is None or authority.policy.person(who) is None:
-            unsigned.append(oid)
-        else:
+        signed = _signed(store, oid)
+        who = _whose(signed, authority, when.at)
+        if who is not None and authority.policy.person(who) is not None:
             signers.add(who)
+        elif signed is None or who is None or not _asked_for(store, oid, place, signed, authority):
+            unsigned.append(oid)
     return Provenance(
         signers=frozenset(signers),
         named=frozenset().union(*named),
         unsigned=tuple(unsigned),
         problems=tuple(_strays(store, place)),
     )
+
+
+def _asked_for(
+    store: ObjectStore, oid: str, place: Place, signed: Signed, authority: Authority
+) -> bool:
+    """Whether a machine that may say on whose behalf wrote a plan that was not there before.
+
+    What a runner commits to a run changes or carries a plan that somebody else wrote, so that its
+    signature says nothing of who that was.
+    """
+    lines = authority.signers.lines_of(signed)
+    if not any(WITNESS in line.namespaces for line in lines):
+        return False
+    commit = store.commit(oid)
+    before = [store.entry(store.commit(each).tree, place.path) for each in commit.parents]
+    runs = store.entry(commit.tree, f"{plan_folder(place.plan)}/runs")
+    return runs is None and not any(before)
 
 
 def _named(store: ObjectStore, commit: str, path: str) -> frozenset[str]:

@@ -19,6 +19,12 @@ from runner.verbs.performing import Performed
 from runner.verbs.secret_values import Secrets
 from runner.verbs.session import Session
 
+_OF_RUNS = {
+    "amendment": "adopt the plan as it is now",
+    "review": "record what reviewers decided",
+    "rollback": "roll the run back",
+}
+
 
 def step_value(held: Session, number: int, *, status: str, attempt: int) -> dict[str, Any]:
     step = held.plan.file.plan.steps[number]
@@ -139,8 +145,7 @@ def _tag(held: Session) -> str:
 
 def _subject(held: Session, kind: str, status: str, number: int | None) -> str:
     if number is None:
-        said = {"amendment": "adopt the plan as it is now", "rollback": "roll the run back"}
-        return f"planlock: {said.get(kind, f'end run: {status}')}"
+        return f"planlock: {_OF_RUNS.get(kind, f'end run: {status}')}"
     steps = held.plan.file.plan.steps
     step = steps[number]
     target = step.input.get("path") or ""

@@ -31,6 +31,7 @@ from runner.verbs import evidence, holder, recording
 from runner.verbs.control import Wishes
 from runner.verbs.events import Event, Kind, Listener
 from runner.verbs.evidence import Evidence, PlanAt
+from runner.verbs.witness import Desk
 
 # How long to wait after a renewal that did not reach the home.
 AGAIN = GRACE / 24
@@ -42,7 +43,7 @@ class Session:
 
     `published_lease` is the link that the lease's ref names, `told` the newest that the home has;
     a deferred intent comes after it. `votes` are the decisions seen so far, `noted` the digests of
-    those that the ledger has, `backends` the sandboxes that confined a trial command, by what the
+    those that the ledger has, `desk` is where reviewers decide, `backends` the sandboxes that confined a trial command, by what the
     policy requires; `done` is a plan's digest and how many of its first steps are done.
     """
 
@@ -63,6 +64,7 @@ class Session:
     noted: set[str] = field(default_factory=set)
     backends: dict[str, Backend] = field(default_factory=dict)
     wishes: Wishes = field(default_factory=Wishes)
+    desk: Desk | None = None
     done: tuple[str, int] = ("", 0)
 
     def __post_init__(self) -> None:

@@ -18,6 +18,7 @@ from runner.git.objects import FILE, Entry, NewCommit, Signature
 from runner.git.refs import Move
 from runner.project import Project
 from runner.verbs import evidence, forking, holder, recording, runs
+from runner.verbs.desk import Opening
 from runner.verbs.events import Listener
 from runner.verbs.evidence import Evidence
 from runner.verbs.forking import Fork
@@ -25,8 +26,14 @@ from runner.verbs.session import Session
 from runner.verbs.taking import load_others
 
 
-def create(
-    project: Project, found: Evidence, number: int, listener: Listener, *, fork: Fork | None = None
+def create(  # noqa: PLR0913  # a run has these beginnings
+    project: Project,
+    found: Evidence,
+    number: int,
+    listener: Listener,
+    *,
+    fork: Fork | None = None,
+    opening: Opening | None = None,
 ) -> Session:
     """Create run branch and lease in the home; raises BranchBusy where somebody was first."""
     plan_id, now = found.plan.id, project.world.now()
@@ -34,9 +41,11 @@ def create(
     by = project.runner_identity(principal)
     others = load_others(project, plan_id, number)
     header = _header(found, number, others=others, runner=principal, now=now, fork=fork)
+    if opening:
+        header["desk"] = opening.block
     lease = Lease(holder=holder.this_process(), epoch=1, taken_at=now, expires_at=now + GRACE)
     with project.publisher.begin(plan_id, number):
-        commit = _header_commit(project, found, header, by, fork=fork)
+        commit = _header_commit(project, found, header, by, fork=fork, opening=opening)
         lease_oid = leases.write(project.store, lease, parent=None, by=by)
         moves = [
             Move(ref=run_branch(plan_id, number), old=None, new=commit),
@@ -84,19 +93,21 @@ def _header(  # noqa: PLR0913  # what a header says
     return {**value, "fork": fork.block()} if fork else value
 
 
-def _header_commit(
+def _header_commit(  # noqa: PLR0913  # what the first commit brings
     project: Project,
     found: Evidence,
     header: dict[str, Any],
     by: Signature,
     *,
     fork: Fork | None,
+    opening: Opening | None,
 ) -> str:
     store, plan = project.store, found.plan
     data = dump(header)
     path = f"{run_folder(plan.id, header['run'])}/{RUN_FILE}"
     signature = project.runner.sign(data, namespace=NAMESPACE)
     entries: dict[str, Entry | None] = {
+        **(opening.brought.files if opening else {}),
         path: Entry(mode=FILE, oid=store.write("blob", data)),
         f"{path}.sig": Entry(mode=FILE, oid=store.write("blob", signature)),
     }
@@ -121,7 +132,7 @@ def _header_commit(
     return recording.sign_commit(project, draft)
 
 
-def _question(  # noqa: PLR0913  # what a question is made of
+def question(  # noqa: PLR0913  # what a question is made of
     found: Evidence,
     others: Sequence[RunFile],
     number: int,
@@ -130,6 +141,7 @@ def _question(  # noqa: PLR0913  # what a question is made of
     now: datetime,
     fork: Fork | None,
 ) -> Question:
+    """What to ask about a step of a run that is not there yet."""
     so_far = evidence.so_far(None, others, number)
     if fork is not None:
         so_far = replace(so_far, skipped=fork.skipped)
@@ -147,8 +159,8 @@ def _counting(
     """Digests of the approvals that count for some step at the start; the run consumes them."""
     used: set[str] = set()
     for step in range(fork.first if fork else 0, len(found.plan.file.plan.steps)):
-        question = _question(found, others, number, step=step, now=now, fork=fork)
-        used.update(vote.digest for vote in decide(question).approvals)
+        asked = question(found, others, number, step=step, now=now, fork=fork)
+        used.update(vote.digest for vote in decide(asked).approvals)
     return sorted(used)
 
 
@@ -162,7 +174,7 @@ def check_first_step(
 ) -> None:
     """Raise Refused where not even the first step may run, so that no run is made for nothing."""
     first = fork.first if fork else 0
-    decision = decide_next(_question(found, others, number, step=first, now=now, fork=fork))
+    decision = decide_next(question(found, others, number, step=first, now=now, fork=fork))
     if decision.answer is Answer.REFUSED:
         plan = found.plan
         name = f"step {first + 1} {plan.file.plan.steps[first].id}"

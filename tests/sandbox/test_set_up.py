@@ -14,7 +14,7 @@ import yaml
 from runner.sandbox import bubblewrap_profile
 
 ROOT = Path(__file__).parents[2]
-ACTION = ROOT / ".github/actions/sandbox"
+ACTION = ROOT / ".github/actions/planlock/sandbox"
 SCRIPT = ACTION / "set-up.sh"
 RESTRICTION = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 

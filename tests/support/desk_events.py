@@ -1,0 +1,27 @@
+"""What GitHub tells workflows of events, as far as ours look at it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from desk import Desk
+
+
+def pull_request(team: Desk, number: int, action: str = "synchronize") -> dict[str, Any]:
+    return {"action": action, "number": number, "pull_request": team.pull(number)}
+
+
+def review(team: Desk, number: int) -> dict[str, Any]:
+    return {"action": "submitted", "pull_request": team.pull(number)}
+
+
+def after_ping(branch: str) -> dict[str, Any]:
+    run = {"head_branch": branch, "event": "pull_request_review", "conclusion": "success"}
+    return {"action": "completed", "workflow_run": run}
+
+
+def comment(team: Desk, number: int, body: str, by: str = "carol") -> dict[str, Any]:
+    """Somebody comments; the event tells of it."""
+    found = team.forge.comment(number, by=by, body=body)
+    issue = {"number": number, "pull_request": {"url": "x"}}
+    return {"action": "created", "issue": issue, "comment": {"id": found, "body": body}}

@@ -11,7 +11,7 @@ from tests.docs.markdown import ROOT
 
 CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # Functions of the source that take a code, and at which position.
-_POSITIONS = {"Flaw": 0, "BadLine": 0, "_problem": 1, "_finding": 1, "_failed": 0}
+_POSITIONS = {"Flaw": 0, "BadLine": 0, "_Not": 0, "_problem": 1, "_finding": 1, "_failed": 0}
 # Functions that return or build tuples in which the code stands at this position.
 _OBJECTIONS = ("_of_signature", "_of_content", "_of_person", "_of_time")
 _TUPLES = {"_hidden_kind": 0, **dict.fromkeys(_OBJECTIONS, 0)}

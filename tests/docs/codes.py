@@ -31,6 +31,11 @@ ERRORS: Mapping[str, str] = {
     "draft_failed": "no draft of a model applies to the file, or none is valid",
     "file_access": "the file system refused: disk full, read-only, no permission",
     "ledger_failed": "the database cannot be opened, read or written",
+    "forge_failed": "GitHub could not be asked, or answered with an error of its own",
+    "forge_denied": "GitHub does not let this token do it, or hides it",
+    "forge_limited": "GitHub wants to be asked later than planlock waits",
+    "forge_unclear": "an answer of GitHub cannot be read, or its parts contradict each other: nothing"
+    " counts",
     "demo_failed": "a command of `planlock demo` ended otherwise than its story says",
     "model_failed": "a language model gave no answer",
     "bad_request": "a request to a model that breaks its form",
@@ -48,6 +53,25 @@ ERRORS: Mapping[str, str] = {
 }
 
 REASONS: Mapping[str, str] = {
+    "changes_requested": "a person of the policy requested changes on the plan's pull request",
+    "desk_needed": "the run is decided on a pull request, which only `planlock github execute` asks",
+    "pull_request_closed": "the plan's pull request is closed",
+    "pull_request_from_fork": "the pull request comes from a fork, of which nothing is executed",
+    "pull_request_moved": "GitHub and git name different heads of the pull request: look again",
+    "pull_request_of_other_branch": "the pull request is of another branch than the plan's",
+    "pull_request_retargeted": "the pull request does not go to the trusted branch",
+    "review_by_author": "the account that opened the pull request reviewed it",
+    "review_by_maker": "an account that pushed content of the plan reviewed it",
+    "review_comment": "a review names the digest, but was submitted as a comment",
+    "review_dismissed": "the account's latest review was dismissed",
+    "review_edited": "the review's text was edited, or nobody tells whether it was",
+    "review_of_bot": "an account that is no person reviewed",
+    "review_of_stranger": "the policy knows nobody with the reviewer's account",
+    "review_plain": "the review's first line does not name the digest, and plain ones do not count"
+    " here",
+    "review_stale": "the review is about other content, or something moved after it",
+    "review_unclear": "GitHub does not tell what has to be known for the review to count",
+    "review_without_rights": "the reviewer may not write in the repository",
     "paused": "somebody paused the run; `planlock resume` goes on",
     "cancel_asked": "somebody asked for the run's end; `planlock cancel` brings it about",
     "undo_failed": "an undo command failed, or nobody knows what came of it",
@@ -139,6 +163,7 @@ PATHS: Mapping[str, str] = {
 }
 
 PROBLEMS: Mapping[str, str] = {
+    "code_owners": "a line of CODEOWNERS cannot be read, so nobody knows whose the paths are",
     "request": "a commit on a control ref is no request",
     "alias": "YAML alias (`*name`)",
     "ambiguous_key": "allowed_signers: one key both as `cert-authority` and as a key of its own",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import tempfile
 from pathlib import Path
 
-from tests.docs import picture, reference
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
+from tests.docs import desk_pictures, picture, reference
 from tests.docs.markdown import ROOT
 from tests.docs.stories import EXECUTED, played, read
 from tests.docs.transcripts import agrees, with_real_outputs
@@ -20,6 +24,9 @@ def main() -> None:
         (ROOT / name).write_text(page, encoding="utf-8")
     if not picture.FILE.exists() or not agrees(picture.last_exchange(), picture.current()):
         picture.write()
+    browsers = [path for name in desk_pictures.BROWSERS if (path := shutil.which(name))]
+    if browsers:
+        desk_pictures.write(browsers[0])
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from runner.verbs.pull_check import PlanAsked, PullReport
     from runner.verbs.pull_results import Results
     from runner.verbs.pull_run import Outcome
+    from runner.verbs.queue_check import QueueReport
     from runner.verbs.show import StepView
     from runner.verbs.status import StepStatus
 
@@ -31,6 +32,14 @@ def pull(report: PullReport, outcome: Outcome | None = None, results: str = "") 
     if report.plan is None:
         return Document(title=("planlock",), parts=formats.present(parts), sections=())
     return _with_plan(report.plan, parts)
+
+
+def queue(report: QueueReport) -> Document:
+    """What a merge queue's commit does to files."""
+    parts: list[Part] = [formats.labelled([("state", report.title)])]
+    if report.problems:
+        parts.append(problems(report.problems))
+    return Document(title=("planlock",), parts=formats.present(parts), sections=())
 
 
 def _with_plan(asked: PlanAsked, parts: list[Part]) -> Document:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from runner.verbs.pull_check import PullReport
     from runner.verbs.pull_run import Outcome
     from runner.verbs.pull_woken import Woken
+    from runner.verbs.queue_check import QueueReport
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 # A step's summary may have 1 MiB.
@@ -47,16 +48,21 @@ def check(ctx: click.Context, *, number: int | None, as_json: bool) -> None:
     """Check what a pull request does to plans/; tell it in one comment and a check run.
 
     Exits with 1 where a file is not valid. Of a fork's pull request the files are checked, and
-    nothing else is done.
+    nothing else is done. Of a merge queue's commit the files are checked too.
     """
     from runner.verbs import pull_check, pull_woken
 
     with options.project() as project:
-        number = number or pull_woken.hints(pull_woken.event(os.environ)).number
-        if number is None:
+        told = pull_woken.hints(pull_woken.event(os.environ))
+        number = number or told.number
+        report: PullReport | QueueReport
+        if number is not None:
+            report = pull_check.check(project, project.forge, number)
+            _tell(project, report)
+        elif told.queued:
+            report = _check_queued(project, told.queued)
+        else:
             raise UsageError("checking a pull request: none is named", hint="--pull-request N")
-        report = pull_check.check(project, project.forge, number)
-        _tell(project, report)
     if as_json:
         render.as_json({**render.plain(report), "conclusion": report.conclusion})
     ctx.exit(1 if report.problems else 0)
@@ -136,6 +142,18 @@ def simulate(*, repository: Path, name: str, port: int) -> None:
         render.as_json({"address": server.address, "control": server.forge.control})
         sys.stdout.flush()
         server.serve_forever()
+
+
+def _check_queued(project: Project, commit: str) -> QueueReport:
+    from runner.cli import formats_markdown, formats_pull
+    from runner.verbs import queue_check
+
+    report = queue_check.check(project, commit)
+    document = formats_pull.queue(report)
+    queue_check.tell(project.forge, report, formats_markdown.text(document))
+    _summarise(document)
+    render.talk(f"{report.conclusion}: {render.below(report.title)}")
+    return report
 
 
 def _obey(project: Project, woken: Woken) -> Outcome | None:

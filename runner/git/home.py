@@ -70,7 +70,13 @@ class Home:
 
     def fetch_pull(self, number: int) -> str:
         """Bring here the head of a pull request as the forge keeps it; it may move anywhere."""
-        there, here = f"refs/pull/{number}/head", f"refs/planlock/pulls/{number}"
+        return self._fetch_forge(f"refs/pull/{number}/head", f"refs/planlock/pulls/{number}")
+
+    def fetch_queued(self, commit: str) -> str:
+        """Bring here what a forge made to see whether it may become the trusted branch."""
+        return self._fetch_forge(commit, "refs/planlock/pulls/queued")
+
+    def _fetch_forge(self, there: str, here: str) -> str:
         if self.url is None:
             raise GitError(f"fetching {there}: this repository has no remote home")
         done = reach(self.url, [*FETCH, UPLOAD_PACK], [f"+{there}:{here}"], git_dir=self.git_dir)

@@ -9,20 +9,21 @@ from typing import Any, Final
 KNOWN: Final = frozenset(
     {
         *("pull_request", "pull_request_review", "issue_comment", "issues"),
-        *("workflow_run", "workflow_dispatch"),
+        *("pull_request_target", "merge_group", "workflow_run", "workflow_dispatch"),
     }
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """`number` is that of an issue or pull request, `comment` that of a comment."""
+    """`number` is of an issue or pull request, `comment` of a comment, `commit` of a merge group."""
 
     kind: str
     action: str = ""
     number: int | None = None
     comment: int | None = None
     branch: str | None = None
+    commit: str | None = None
     inputs: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -40,6 +41,7 @@ def read_event(kind: str, payload: Any) -> Event | None:
         number=_number(about, "number"),
         comment=_number(payload.get("comment"), "id") if kind == "issue_comment" else None,
         branch=_text(run, "head_branch"),
+        commit=_text(payload.get("merge_group"), "head_sha"),
         inputs={
             name: value
             for name, value in (inputs if isinstance(inputs, dict) else {}).items()

@@ -94,12 +94,17 @@ class PullReport:
     @property
     def title(self) -> str:
         if self.problems:
-            return f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''} in plans/"
+            return wrong(self.problems)
         if self.plan is None:
             return self.note or "no plan is touched"
         if holds := self.plan.seen.weighed.holds:
             return holds[0].message
         return _standing(self.plan)
+
+
+def wrong(problems: tuple[Problem, ...]) -> str:
+    """How many there are, in words."""
+    return f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in plans/"
 
 
 def _standing(plan: PlanAsked) -> str:
@@ -116,7 +121,7 @@ def check(project: Project, forge: GitHub, number: int) -> PullReport:
     pull = forge.pull_request(number)
     project.home.fetch()
     head = project.home.fetch_pull(number)
-    files, problems = _files(project, head)
+    files, problems = changed(project, head)
     name, note = plan_of(pull), ""
     asked = None
     if files and not name:
@@ -167,7 +172,7 @@ def _why_no_plan(pull: PullRequest) -> str:
     return f"branch {pull.head.branch} is no plan/…: files are checked, nothing is executed"
 
 
-def _files(project: Project, head: str) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
+def changed(project: Project, head: str) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
     """The files below `plans/` that differ from where the branch began, and what is wrong."""
     store = project.store
     base = history.merge_base(project.git_dir, project.home.trusted(), head)

@@ -27,11 +27,15 @@ NAME, PATH = "GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH"
 
 @dataclass(frozen=True, kw_only=True)
 class Hints:
-    """Where to look, from a command line or an event; each may be wrong."""
+    """Where to look, from a command line or an event; each may be wrong.
+
+    `queued` is the commit of a merge queue.
+    """
 
     number: int | None = None
     plan: str = ""
     comment: int | None = None
+    queued: str = ""
     is_asked: bool = True
 
 
@@ -70,7 +74,13 @@ def hints(found: Event | None) -> Hints:
     branch, inputs = found.branch or "", found.inputs
     plan = branch.removeprefix(start) if branch.startswith(start) else inputs.get("plan", "")
     is_asked = found.kind != "workflow_run"
-    return Hints(number=found.number, plan=plan, comment=found.comment, is_asked=is_asked)
+    return Hints(
+        number=found.number,
+        plan=plan,
+        comment=found.comment,
+        queued=found.commit or "",
+        is_asked=is_asked,
+    )
 
 
 def with_word(woken: Woken, word: str | None) -> Woken:

@@ -14,6 +14,8 @@ from runner.github.events import KNOWN, Event
 
 WANTED: dict[str, set[str]] = {
     "pull_request": {"number"},
+    "pull_request_target": {"number"},
+    "merge_group": {"commit"},
     "pull_request_review": {"number"},
     "issue_comment": {"number", "comment"},
     "issues": {"number"},
@@ -32,13 +34,13 @@ def examples() -> dict[str, list[Any]]:
 @pytest.mark.parametrize("name", sorted(KNOWN))
 def test_real_payloads_point_somewhere(name: str) -> None:
     """What we look for is in each payload that GitHub sends."""
-    payloads = examples()[name]
+    payloads = examples()[name.removesuffix("_target")]
     assert payloads
     for payload in payloads:
         found = events.read_event(name, payload)
         assert found is not None
         assert WANTED[name] <= {
-            field for field in ("number", "comment", "branch") if getattr(found, field)
+            field for field in ("number", "comment", "branch", "commit") if getattr(found, field)
         }
 
 
@@ -60,7 +62,10 @@ JSON = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                ["pull_request", "issue", "comment", "workflow_run", "inputs", "number"]
+                [
+                    *("pull_request", "issue", "comment", "workflow_run", "merge_group"),
+                    *("inputs", "number", "head_sha"),
+                ]
             )
             | st.text(max_size=3),
             inner,
@@ -78,3 +83,4 @@ def test_no_payload_breaks_it(name: str, payload: Any) -> None:
     if found is not None:
         assert found.number is None or found.number > 0
         assert found.branch is None or isinstance(found.branch, str)
+        assert found.commit is None or isinstance(found.commit, str)

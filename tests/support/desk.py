@@ -139,8 +139,11 @@ class Desk:
 
     def check(self, number: int) -> dict[str, Any]:
         """The newest check run of a pull request's head."""
-        head = self.pull(number)["head"]["sha"]
-        found = self.forge.get(f"/repos/{NAME}/commits/{head}/check-runs", "ada")["check_runs"]
+        return self.check_of(self.pull(number)["head"]["sha"])
+
+    def check_of(self, commit: str) -> dict[str, Any]:
+        """The newest check run of a commit."""
+        found = self.forge.get(f"/repos/{NAME}/commits/{commit}/check-runs", "ada")["check_runs"]
         return dict(found[-1])
 
     def pull(self, number: int) -> dict[str, Any]:

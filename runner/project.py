@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from runner import schemas, settings
 from runner.core import code_owners, paths, validation
 from runner.core.approval import NAMESPACE
+from runner.core.code_owners import CodeOwners
 from runner.core.errors import (
     AuthorityRefused,
     KeyNotFound,
@@ -236,12 +237,16 @@ class Project:
 
     def _with_owners(self, found: PolicyFile, tree: str, where: str) -> PolicyFile:
         """The policy with CODEOWNERS beside it, where that is asked for; raises InvalidDocument."""
+        owners = self.code_owners(tree, where) if found.policy.forge.code_owners else None
+        return replace(found, policy=found.policy.with_owners(owners)) if owners else found
+
+    def code_owners(self, tree: str, where: str) -> CodeOwners | None:
+        """Whose the paths of a tree are, None where nobody says; raises InvalidDocument."""
         files = ((path, self.store.file(tree, path)) for path in code_owners.PLACES)
         path, data = next((each for each in files if each[1] is not None), ("", None))
-        if not found.policy.forge.code_owners or data is None:
-            return found
-        owners = code_owners.parse(data.decode("utf-8", "replace"), file=where + path)
-        return replace(found, policy=found.policy.with_owners(owners))
+        if data is None:
+            return None
+        return code_owners.parse(data.decode("utf-8", "replace"), file=where + path)
 
     @cached_property
     def key_settings(self) -> KeySettings:

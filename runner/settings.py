@@ -317,7 +317,8 @@ def load_forge(
 
     repository = told("forge", "GITHUB_REPOSITORY") or _repository_of(home or "")
     if not _REPOSITORY.fullmatch(repository):
-        message = f"looking for the repository on GitHub: {repository!r} is not like owner/name"
+        said = f"{repository!r} is not like owner/name" if repository else "none is named"
+        message = f"looking for the repository on GitHub: {said}"
         raise UsageError(message, hint="export PLANLOCK_FORGE=owner/name")
     return ForgeSettings(
         repository=repository,

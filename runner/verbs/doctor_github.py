@@ -4,43 +4,73 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from runner import github_files
 from runner.core.approval import WITNESS
 from runner.core.errors import ForgeDenied, PlanlockError
+from runner.core.policy import POLICY_PATH, SIGNERS_PATH
 from runner.core.reviews import HEADS
 from runner.github.client import GitHub
+from runner.github.wire import UNKNOWN_TOKEN
 from runner.project import Authority, Project
 from runner.verbs.doctor import Check, Diagnosis, Status
 from runner.verbs.init_github import ENVIRONMENT, KEY_SECRET
 
 RULES = "Settings, Rules, Rulesets"
 ACTIONS = "Settings, Actions, General"
-_USES = re.compile(rb"^\s*(?:-\s*)?uses:\s*([^\s#]+)", re.MULTILINE)
+_USES = re.compile(rb"""(?:^|[\s{,"'])uses["']?\s*:\s*([^\s#,}]+)""", re.MULTILINE)
 _PINNED = re.compile(r"\./.*|docker://.*@sha256:[0-9a-f]{64}|[^@]+@[0-9a-f]{40}")
 # A run's branch, by any name that one could have.
 A_RUN = "planlock/doctor/1"
+# Who changes these changes what is allowed, or what it is decided by.
+DECIDING = (POLICY_PATH, SIGNERS_PATH, ".github/workflows/planlock-execute.yml")
 
 Found = tuple[Status, str, tuple[str, ...]]
+Look = tuple[str, Callable[[], Found]]
 
 
 def doctor(project: Project) -> Diagnosis:
     """Look at everything that can be asked; raises NotGoverned, UsageError or GitError."""
     project.home.fetch()
     authority, forge = project.authority(), project.forge
-    looks: tuple[tuple[str, Callable[[], Found]], ...] = (
+    branch = authority.ref.removeprefix(HEADS)
+    there: tuple[Look, ...] = (
         ("default branch", lambda: _default_branch(forge, authority)),
-        ("rules", lambda: _rules(forge, authority.ref.removeprefix(HEADS), pulls=True)),
+        ("rules", lambda: _rules(forge, branch, pulls=True)),
         ("rules of runs", lambda: _rules(forge, A_RUN, pulls=False)),
         ("token permissions", lambda: _permissions(forge)),
-        ("environment", lambda: _environment(forge)),
+        ("environment", lambda: _environment(forge, branch)),
         ("runner's key", lambda: _key(forge)),
+        ("code owners", lambda: _code_owners(project, authority, branch)),
+    )
+    here: tuple[Look, ...] = (
         ("workflows", lambda: _workflows(project, authority)),
         ("pinned actions", lambda: _pinned(project, authority)),
         ("witness", lambda: _witness(authority)),
         ("people", lambda: _people(authority)),
     )
-    return Diagnosis(checks=tuple(_check(name, look) for name, look in looks))
+    unreached = _unreached(forge)
+    looked = (unreached,) if unreached else tuple(_check(*each) for each in there)
+    return Diagnosis(checks=(*looked, *(_check(*each) for each in here)))
+
+
+def _unreached(forge: GitHub) -> Check | None:
+    """Why nothing can be asked there, where every question would have the same answer."""
+    try:
+        found = forge.setting("")
+    except ForgeDenied as error:
+        if error.status != UNKNOWN_TOKEN:
+            return None
+        message, fix = error.message, error.hint
+    except PlanlockError as error:
+        message, fix = error.message, error.hint
+    else:
+        if found is not None:
+            return None
+        message = f"GitHub shows no repository {forge.repository} to this token"
+        fix = "export PLANLOCK_FORGE=owner/name"
+    return Check(name="GitHub", status="fail", message=message, fixes=(fix,) if fix else ())
 
 
 def _check(name: str, look: Callable[[], Found]) -> Check:
@@ -66,8 +96,7 @@ def _default_branch(forge: GitHub, authority: Authority) -> Found:
 
 def _rules(forge: GitHub, branch: str, *, pulls: bool) -> Found:
     """Whether a branch can be rewritten, deleted or, where it matters, pushed to directly."""
-    rules = forge.setting(f"/rules/branches/{branch.replace('/', '%2F')}")
-    kinds = {str(each.get("type")) for each in rules or () if isinstance(each, dict)}
+    kinds = {str(each.get("type")) for each in _rules_of(forge, branch)}
     kinds |= _protected(forge, branch) if pulls else set()
     wanted = {"non_fast_forward", "deletion", *(["pull_request"] if pulls else [])}
     lacking = sorted(wanted - kinds)
@@ -76,6 +105,11 @@ def _rules(forge: GitHub, branch: str, *, pulls: bool) -> Found:
         status: Status = "fail" if pulls else "warn"
         return status, f"{where} lacks the rules {', '.join(lacking)}", (RULES,)
     return "ok", f"{where} is not rewritten and not deleted", ()
+
+
+def _rules_of(forge: GitHub, branch: str) -> list[dict[str, Any]]:
+    rules = forge.setting(f"/rules/branches/{branch.replace('/', '%2F')}")
+    return [each for each in rules or () if isinstance(each, dict)]
 
 
 def _protected(forge: GitHub, branch: str) -> set[str]:
@@ -100,7 +134,7 @@ def _permissions(forge: GitHub) -> Found:
     return "ok", "read by default; Actions may open pull requests", ()
 
 
-def _environment(forge: GitHub) -> Found:
+def _environment(forge: GitHub, branch: str) -> Found:
     found = forge.setting(f"/environments/{ENVIRONMENT}")
     fix = f"Settings, Environments, {ENVIRONMENT}: selected branches, the default branch"
     if not isinstance(found, dict):
@@ -108,20 +142,47 @@ def _environment(forge: GitHub) -> Found:
     policy = found.get("deployment_branch_policy")
     if not isinstance(policy, dict):
         return "fail", "workflows of every branch may use its secrets", (fix,)
-    return "ok", f"{ENVIRONMENT} is for chosen branches alone", ()
+    if policy.get("custom_branch_policies"):
+        path = f"/environments/{ENVIRONMENT}/deployment-branch-policies"
+        chosen = forge.setting(path, key="branch_policies") or []
+        more = sorted({str(each.get("name")) for each in chosen} - {branch})
+        if more:
+            return "fail", f"workflows of {', '.join(more[:5])} may use its secrets", (fix,)
+        return "ok", f"{ENVIRONMENT} is for {branch} alone", ()
+    return "ok", f"{ENVIRONMENT} is for protected branches alone", ()
 
 
 def _key(forge: GitHub) -> Found:
     """The runner's key lies where only the default branch's workflows reach it."""
-    everywhere = forge.setting("/actions/secrets", key="secrets") or []
-    if any(each.get("name") == KEY_SECRET for each in everywhere):
-        message = f"{KEY_SECRET} is a secret of the repository: a workflow of any branch reads it"
-        return "fail", message, (f"gh secret delete {KEY_SECRET}",)
+    wide = (("repository", "secrets", ""), ("organization", "organization-secrets", " --org NAME"))
+    for whose, path, option in wide:
+        found = forge.setting(f"/actions/{path}", key="secrets") or []
+        if any(each.get("name") == KEY_SECRET for each in found):
+            message = f"{KEY_SECRET} is a secret of the {whose}: a workflow of any branch reads it"
+            return "fail", message, (f"gh secret delete {KEY_SECRET}{option}",)
     own = forge.setting(f"/environments/{ENVIRONMENT}/secrets", key="secrets") or []
     if not any(each.get("name") == KEY_SECRET for each in own):
         fix = f"gh secret set {KEY_SECRET} --env {ENVIRONMENT} < .git/planlock/runner_key"
         return "fail", f"environment {ENVIRONMENT} has no secret {KEY_SECRET}", (fix,)
     return "ok", f"{KEY_SECRET} is a secret of environment {ENVIRONMENT}", ()
+
+
+def _code_owners(project: Project, authority: Authority, branch: str) -> Found:
+    """Whether somebody is asked before what decides is changed."""
+    tree = project.store.commit(authority.commit).tree
+    owners = project.code_owners(tree, f"{authority.ref}:")
+    alone = [path for path in DECIDING if owners is None or not owners.of(path)]
+    if alone:
+        fix = "CODEOWNERS: /plans/policy.yaml, /plans/allowed_signers and /.github/ with owners"
+        return "warn", f"nobody owns {', '.join(alone)}", (fix,)
+    asked = [each.get("parameters") or {} for each in _rules_of(project.forge, branch)]
+    classic = project.forge.setting(f"/branches/{branch}/protection") or {}
+    asked.append(classic.get("required_pull_request_reviews") or {})
+    names = ("require_code_owner_review", "require_code_owner_reviews")
+    if not any(each.get(name) for each in asked for name in names):
+        fix = f"{RULES}: {branch}, require review from code owners"
+        return "warn", f"{branch} is merged to without its code owners", (fix,)
+    return "ok", "what decides is merged by its code owners", ()
 
 
 def _workflows(project: Project, authority: Authority) -> Found:

@@ -64,7 +64,8 @@ def settings(project: Project) -> list[tuple[str, str]]:
             f"gh secret set {KEY_SECRET} --env {ENVIRONMENT} < {key}",
         ),
         (
-            "a ruleset for the default branch: pull requests, no force pushes, no deletion",
+            "a ruleset for the default branch: pull requests with review from code owners, no force"
+            " pushes, no deletion; CODEOWNERS with /plans/policy.yaml, /plans/allowed_signers, /.github/",
             "Settings, Rules, Rulesets",
         ),
         (

@@ -10,7 +10,7 @@ from team import UTILS, Result
 
 WELL: dict[str, Any] = {
     "rules/branches/main": [
-        {"type": "pull_request"},
+        {"type": "pull_request", "parameters": {"require_code_owner_review": True}},
         {"type": "non_fast_forward"},
         {"type": "deletion"},
     ],
@@ -19,10 +19,22 @@ WELL: dict[str, Any] = {
         "default_workflow_permissions": "read",
         "can_approve_pull_request_reviews": True,
     },
-    "environments/planlock": {"name": "planlock", "deployment_branch_policy": {"x": 1}},
+    "environments/planlock": {
+        "name": "planlock",
+        "deployment_branch_policy": {"protected_branches": False, "custom_branch_policies": True},
+    },
+    "environments/planlock/deployment-branch-policies": {"branch_policies": [{"name": "main"}]},
     "environments/planlock/secrets": {"secrets": [{"name": "PLANLOCK_RUNNER_KEY"}]},
     "actions/secrets": {"secrets": []},
+    "actions/organization-secrets": {"secrets": []},
 }
+
+OWNERS = "/plans/policy.yaml @ada\n/plans/allowed_signers @ada\n/.github/ @bob\n"
+
+
+def rules(*kinds: str) -> list[dict[str, Any]]:
+    """Such rules, and none besides, on a branch whose code owners are asked."""
+    return [{"type": each, "parameters": {"require_code_owner_review": True}} for each in kinds]
 
 
 def doctor(team: Desk) -> Result:
@@ -37,7 +49,8 @@ def statuses(done: Result) -> dict[str, str]:
 @pytest.fixture
 def ready(tmp_path: Path) -> Any:
     """A repository with the workflows on its trusted branch, and GitHub set up as told."""
-    with desk(tmp_path, files={**workflow_files(), "utils.py": UTILS}) as team:
+    files = {**workflow_files(), "CODEOWNERS": OWNERS, "utils.py": UTILS}
+    with desk(tmp_path, files=files) as team:
         team.forge.settings(**WELL)
         yield team
 
@@ -95,14 +108,24 @@ class TestDoctor:
         done = doctor(ready)
         assert done.code == 0, done.out
         assert set(statuses(done).values()) == {"ok"}
-        assert len(statuses(done)) == 10
+        assert len(statuses(done)) == 11
 
     @pytest.mark.parametrize(
         "settings,name,status",
         [
             ({"default_branch": "dev"}, "default branch", "fail"),
-            ({"rules/branches/main": []}, "rules", "fail"),
-            ({"rules/branches/main": [{"type": "pull_request"}]}, "rules", "fail"),
+            ({"rules/branches/main": rules("pull_request")}, "rules", "fail"),
+            ({"rules/branches/main": rules("non_fast_forward", "deletion")}, "rules", "fail"),
+            (
+                {
+                    "rules/branches/main": [
+                        *WELL["rules/branches/main"][1:],
+                        {"type": "pull_request"},
+                    ]
+                },
+                "code owners",
+                "warn",
+            ),
             ({"rules/branches/planlock%2Fdoctor%2F1": []}, "rules of runs", "warn"),
             (
                 {"actions/permissions/workflow": {"default_workflow_permissions": "write"}},
@@ -116,6 +139,20 @@ class TestDoctor:
             ),
             ({"environments/planlock": {"name": "planlock"}}, "environment", "fail"),
             ({"environments/planlock": None}, "environment", "fail"),
+            (
+                {
+                    "environments/planlock/deployment-branch-policies": {
+                        "branch_policies": [{"name": "main"}, {"name": "*"}]
+                    }
+                },
+                "environment",
+                "fail",
+            ),
+            (
+                {"actions/organization-secrets": {"secrets": [{"name": "PLANLOCK_RUNNER_KEY"}]}},
+                "runner's key",
+                "fail",
+            ),
             ({"environments/planlock/secrets": {"secrets": []}}, "runner's key", "fail"),
             (
                 {"actions/secrets": {"secrets": [{"name": "PLANLOCK_RUNNER_KEY"}]}},
@@ -141,12 +178,39 @@ class TestDoctor:
     def test_a_classic_protection_counts_too(self, ready: Desk) -> None:
         """Rulesets are the newer way, not the only one."""
         protection = {
-            "required_pull_request_reviews": {"required_approving_review_count": 1},
+            "required_pull_request_reviews": {"require_code_owner_reviews": True},
             "allow_force_pushes": {"enabled": False},
             "allow_deletions": {"enabled": False},
         }
         ready.forge.settings(**{"rules/branches/main": [], "branches/main/protection": protection})
-        assert statuses(doctor(ready))["rules"] == "ok"
+        found = statuses(doctor(ready))
+        assert (found["rules"], found["code owners"]) == ("ok", "ok")
+
+    def test_owners_of_something_else_do_not_count(self, ready: Desk) -> None:
+        """Whoever changes the policy or the workflows has to ask somebody."""
+        ready.team.commit({"CODEOWNERS": "/src/ @ada\n"}, "Own less")
+        ready.push("main")
+        assert statuses(doctor(ready))["code owners"] == "warn"
+
+    @pytest.mark.parametrize(
+        "told,words",
+        [
+            ({"GITHUB_TOKEN": "unknown"}, "Bad credentials"),
+            ({"PLANLOCK_FORGE": "acme/nothing"}, "shows no repository acme/nothing"),
+            ({"GITHUB_API_URL": "http://127.0.0.1:9"}, "refused"),
+        ],
+    )
+    def test_what_cannot_be_asked_is_told_once(
+        self, ready: Desk, told: dict[str, str], words: str
+    ) -> None:
+        """And what lies in the repository is looked at all the same."""
+        env = {**ready.environment(), "GITHUB_TOKEN": "simulated-ada", **told}
+        done = ready.team.cli("ada", "doctor", "--github", "--json", env=env)
+        assert done.code == 1
+        found = {each["name"]: each for each in done.json["checks"]}
+        assert words in found["GitHub"]["message"]
+        assert found["workflows"]["status"] == "ok"
+        assert "rules" not in found
 
     def test_what_the_token_may_not_see_is_a_warning(self, ready: Desk) -> None:
         """It says so, and goes on."""

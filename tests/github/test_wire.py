@@ -109,7 +109,14 @@ class TestAnswers:
         with pytest.raises(ForgeUnclear, match="more than"):
             answers.wire().get(PATH)
 
-    @pytest.mark.parametrize("status", [401, 403, 404])
+    def test_a_token_that_nobody_knows(self, answers: Answers) -> None:
+        """Permissions would not help it."""
+        answers.say(401, {"message": "Bad credentials"}, x_accepted_github_permissions="a=read")
+        with pytest.raises(ForgeDenied, match="Bad credentials") as caught:
+            answers.wire().get(PATH)
+        assert "wrong or has expired" in caught.value.hint
+
+    @pytest.mark.parametrize("status", [403, 404])
     def test_what_is_hidden_or_forbidden(self, answers: Answers, status: int) -> None:
         """With the permission that the server asks for."""
         answers.say(

@@ -64,9 +64,12 @@ def settings(project: Project) -> list[tuple[str, str]]:
             f"gh secret set {KEY_SECRET} --env {ENVIRONMENT} < {key}",
         ),
         (
-            "a ruleset for the default branch: pull requests with review from code owners, no force"
-            " pushes, no deletion; CODEOWNERS with /plans/policy.yaml, /plans/allowed_signers, /.github/",
+            "a ruleset for the default branch: pull requests, code owners, no force pushes, no deletion",
             "Settings, Rules, Rulesets",
+        ),
+        (
+            "owners of what decides: CODEOWNERS",
+            "/plans/policy.yaml, /plans/allowed_signers and /.github/, each with @somebody",
         ),
         (
             "a ruleset for planlock/**: no force pushes, no deletion",

@@ -359,6 +359,15 @@ class Project:
         self._open.append(forge.close)
         return forge
 
+    @property
+    def has_forge(self) -> bool:
+        """Whether it is known where to ask on GitHub, and as whom."""
+        try:
+            told = settings.load_forge(self.world.environment, self._configured, self.home_url)
+        except UsageError:
+            return False
+        return bool(told.token or told.app)
+
     @cached_property
     def model_settings(self) -> ModelSettings:
         """Where questions to models go; raises UsageError for a file that a branch could hold."""

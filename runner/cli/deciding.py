@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,7 @@ from runner.core.inert import one_line
 from runner.core.values import parse_duration
 
 if TYPE_CHECKING:
+    from runner.project import Project
     from runner.verbs.decision_record import Decided, Wish
 
 steps_option = click.option("--step", "steps", multiple=True, help="Only this step; repeatable.")
@@ -84,6 +86,8 @@ def _decide(plan: str, wish: Wish, *, as_json: bool) -> None:
 
     with options.project() as project:
         done = verb.decide(project, plan, wish)
+        if project.has_forge:
+            done = _warned(project, done)
     if as_json:
         render.as_json(done)
         return
@@ -114,3 +118,11 @@ def _cut(wish: Wish, done: Decided) -> str:
     ):
         return ""
     return f", not {wish.expires}: the policy's approvals_expire_after is {done.term}"
+
+
+def _warned(project: Project, done: Decided) -> Decided:
+    """The same, with a note of reviews that pushing it would void."""
+    from runner.verbs import branch_rules
+
+    lost = branch_rules.warning(project, done.plan)
+    return replace(done, notes=(*done.notes, lost)) if lost else done

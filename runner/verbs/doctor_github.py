@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from runner import github_files
 from runner.core.approval import WITNESS
@@ -14,6 +13,7 @@ from runner.core.reviews import HEADS
 from runner.github.client import GitHub
 from runner.github.wire import UNKNOWN_TOKEN
 from runner.project import Authority, Project
+from runner.verbs import branch_rules
 from runner.verbs.doctor import Check, Diagnosis, Status
 from runner.verbs.init_github import ENVIRONMENT, KEY_SECRET
 
@@ -96,7 +96,7 @@ def _default_branch(forge: GitHub, authority: Authority) -> Found:
 
 def _rules(forge: GitHub, branch: str, *, pulls: bool) -> Found:
     """Whether a branch can be rewritten, deleted or, where it matters, pushed to directly."""
-    kinds = {str(each.get("type")) for each in _rules_of(forge, branch)}
+    kinds = {str(each.get("type")) for each in branch_rules.of(forge, branch)}
     kinds |= _protected(forge, branch) if pulls else set()
     wanted = {"non_fast_forward", "deletion", *(["pull_request"] if pulls else [])}
     lacking = sorted(wanted - kinds)
@@ -107,15 +107,10 @@ def _rules(forge: GitHub, branch: str, *, pulls: bool) -> Found:
     return "ok", f"{where} is not rewritten and not deleted", ()
 
 
-def _rules_of(forge: GitHub, branch: str) -> list[dict[str, Any]]:
-    rules = forge.setting(f"/rules/branches/{branch.replace('/', '%2F')}")
-    return [each for each in rules or () if isinstance(each, dict)]
-
-
 def _protected(forge: GitHub, branch: str) -> set[str]:
     """What a classic protection gives, named as rules are."""
-    found = forge.setting(f"/branches/{branch}/protection")
-    if not isinstance(found, dict):
+    found = branch_rules.protection(forge, branch)
+    if not found:
         return set()
     kinds = {"pull_request"} if found.get("required_pull_request_reviews") else set()
     for name, rule in (("allow_force_pushes", "non_fast_forward"), ("allow_deletions", "deletion")):
@@ -175,9 +170,7 @@ def _code_owners(project: Project, authority: Authority, branch: str) -> Found:
     if alone:
         fix = "CODEOWNERS: /plans/policy.yaml, /plans/allowed_signers and /.github/ with owners"
         return "warn", f"nobody owns {', '.join(alone)}", (fix,)
-    asked = [each.get("parameters") or {} for each in _rules_of(project.forge, branch)]
-    classic = project.forge.setting(f"/branches/{branch}/protection") or {}
-    asked.append(classic.get("required_pull_request_reviews") or {})
+    asked = branch_rules.reviewing(project.forge, branch)
     names = ("require_code_owner_review", "require_code_owner_reviews")
     if not any(each.get(name) for each in asked for name in names):
         fix = f"{RULES}: {branch}, require review from code owners"

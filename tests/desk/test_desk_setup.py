@@ -115,7 +115,7 @@ class TestDoctor:
         [
             ({"default_branch": "dev"}, "default branch", "fail"),
             ({"rules/branches/main": rules("pull_request")}, "rules", "fail"),
-            ({"rules/branches/main": rules("non_fast_forward", "deletion")}, "rules", "fail"),
+            ({"rules/branches/main": rules("pull_request", "deletion")}, "rules", "fail"),
             (
                 {
                     "rules/branches/main": [

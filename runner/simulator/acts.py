@@ -116,3 +116,9 @@ def label(state: State, thread: Thread, name: str, *, by: Account) -> None:
         thread.labels.append(name)
     more = {"label": {"name": name, "color": "ededed"}}
     thread.events.append(Event(name="labeled", at=state.tick(), actor=by, more=more))
+
+
+def rename(state: State, thread: Thread, title: str, *, by: Account) -> None:
+    more = {"rename": {"from": thread.title, "to": title}}
+    thread.title = title
+    thread.events.append(Event(name="renamed", at=state.tick(), actor=by, more=more))

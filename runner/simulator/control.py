@@ -54,6 +54,9 @@ class ForgeControl:
     def edit_issue(self, number: int, body: str, *, by: str) -> None:
         self._act("edit-issue", number=number, body=body, by=by)
 
+    def rename(self, number: int, title: str, *, by: str) -> None:
+        self._act("rename", number=number, title=title, by=by)
+
     def label(self, number: int, label: str, *, by: str) -> None:
         self._act("label", number=number, label=label, by=by)
 

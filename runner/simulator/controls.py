@@ -29,6 +29,7 @@ class Controls:
             "dismiss": self._dismiss,
             "issue": self._issue,
             "edit-issue": self._edit_issue,
+            "rename": self._rename,
             "label": self._label,
             "comment": self._comment,
             "edit-comment": self._edit_comment,
@@ -126,6 +127,11 @@ class Controls:
         thread = self._thread(body)
         thread.body, thread.editor = str(body["body"]), self._who(body)
         thread.edited_at = self._state.tick()
+        return {}
+
+    def _rename(self, body: Body) -> Any:
+        title, who = str(body["title"]), self._who(body)
+        acts.rename(self._state, self._thread(body), title, by=who)
         return {}
 
     def _label(self, body: Body) -> Any:

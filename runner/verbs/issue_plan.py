@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from runner.core.errors import PlanlockError, Refused
-from runner.core.forge import WRITERS, Account, Issue, PullRequest
+from runner.core.forge import WRITERS, Account, Issue, PullRequest, TimelineEvent
 from runner.core.inert import markdown
 from runner.core.policy import Policy
 from runner.github.client import GitHub
@@ -57,14 +58,17 @@ def propose(project: Project, forge: GitHub, number: int, tell: Progress) -> Pul
 
 def _asked(forge: GitHub, issue: Issue, policy: Policy) -> Asked:
     """Who asked for what; raises Refused where that is nobody who may."""
-    labeler, labeled_at = _labeler(forge, issue.number)
+    events = forge.timeline(issue.number)
+    labeler, labeled_at = _labeler(events)
     if forge.rights(labeler).permission not in WRITERS:
         raise Refused(f"{labeler.login} set the label, and may not write here")
     author = policy.person_of_account(labeler.id)
     if author is None:
         message = f"{labeler.login} set the label, and the policy knows nobody with that account"
         raise Refused(message, hint="planlock people add, in a pull request")
-    _check_unedited(forge, issue, labeler, labeled_at)
+    may = {labeler.login, issue.author.login if issue.author else ""}
+    for at, login in _edits(forge, issue.number, events):
+        _check_edit(at, login, labeled_at=labeled_at, may=may)
     wrote = policy.person_of_account(issue.author.id) if issue.author else None
     return Asked(
         issue=issue,
@@ -75,31 +79,34 @@ def _asked(forge: GitHub, issue: Issue, policy: Policy) -> Asked:
     )
 
 
-def _check_unedited(
-    forge: GitHub, issue: Issue, labeler: Account, labeled_at: datetime | None
+def _edits(
+    forge: GitHub, number: int, events: Iterable[TimelineEvent]
+) -> Iterator[tuple[datetime | None, str]]:
+    """When and by which login the text was edited last, and each time the title was."""
+    if (edit := forge.issue_edit(number)) is not None:
+        yield edit
+    for each in events:
+        if each.name == "renamed":
+            yield each.at, each.actor.login if each.actor else ""
+
+
+def _check_edit(
+    at: datetime | None, login: str, *, labeled_at: datetime | None, may: Collection[str]
 ) -> None:
     """Raise Refused where others wrote the goal than those who may then not approve the plan."""
-    edit = forge.issue_edit(issue.number)
-    if edit is None:
-        return
-    at, login = edit
-    if labeled_at is None or at >= labeled_at:
-        raise Refused("its text was edited after the label was set", hint="set the label again")
-    if login not in {labeler.login, issue.author.login if issue.author else ""}:
-        raise Refused(f"its text was edited by {login or 'an account that is gone'}")
+    if at is None or labeled_at is None or at >= labeled_at:
+        raise Refused("it was edited after the label was set", hint="set the label again")
+    if login not in may:
+        raise Refused(f"it was edited by {login or 'an account that is gone'}")
 
 
-def _labeler(forge: GitHub, number: int) -> tuple[Account, datetime | None]:
+def _labeler(events: Iterable[TimelineEvent]) -> tuple[Account, datetime | None]:
     """Who set the label last, and when, as the server observed it."""
-    events = [
-        each
-        for each in forge.timeline(number)
-        if each.name == "labeled" and each.label == LABEL and each.actor is not None
-    ]
-    actor = events[-1].actor if events else None
+    found = [each for each in events if each.name == "labeled" and each.label == LABEL]
+    actor = found[-1].actor if found else None
     if actor is None or not actor.is_person:
         raise Refused("nobody is known to have set the label")
-    return actor, events[-1].at
+    return actor, found[-1].at
 
 
 def goal_of(issue: Issue) -> str:

@@ -189,15 +189,17 @@ def test_A14_a_branch_that_no_plan_can_have(team: Desk) -> None:
     assert "h1" not in {tag for tag, _ in elements(of_markdown(comment))}
 
 
+@pytest.mark.parametrize("what", ["text", "title"])
 @pytest.mark.parametrize("by", ["bob", "carol"])
-def test_A11_a_goal_that_somebody_else_wrote(team: Desk, by: str) -> None:
-    """Ada labels carol's issue, whose text bob edits before or carol after: no plan."""
+def test_A11_a_goal_that_somebody_else_wrote(team: Desk, *, by: str, what: str) -> None:
+    """Ada labels carol's issue, which bob edits before or carol after: no plan."""
+    edit = team.forge.edit_issue if what == "text" else team.forge.rename
     issue = team.forge.issue(by="carol", title="Do it", body="harmless")
     if by == "bob":
-        team.forge.edit_issue(issue, "evil", by="bob")
+        edit(issue, "evil", by="bob")
     team.forge.label(issue, "planlock", by="ada")
     if by == "carol":
-        team.forge.edit_issue(issue, "evil", by="carol")
+        edit(issue, "evil", by="carol")
     done = team.github("propose", "--issue", str(issue))
     assert done.code == 4, done.text
     assert "edited" in done.text

@@ -94,6 +94,7 @@ CALLS: dict[str, Callable[[GitHub], object]] = {
             "/branches/main/protection": "",
             "/actions/permissions/workflow": "",
             "/actions/secrets": "secrets",
+            "/actions/organization-secrets": "secrets",
             "/environments/planlock": "",
             "/environments/planlock/secrets": "secrets",
             "/environments/planlock/deployment-branch-policies": "branch_policies",

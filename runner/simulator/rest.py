@@ -60,6 +60,7 @@ class Rest:
                 ("GET", f"{repo}/issues/comments/{{}}", self._comment),
                 ("PATCH", f"{repo}/issues/comments/{{}}", self._edit_comment),
                 ("POST", f"{repo}/issues/comments/{{}}/reactions", self._react),
+                ("GET", f"{repo}/issues/comments/{{}}/reactions", self._reactions),
                 ("POST", f"{repo}/check-runs", self._check),
                 ("PATCH", f"{repo}/check-runs/{{}}", self._add_to_check),
                 ("GET", f"{repo}/commits/{{}}/check-runs", self._checks),
@@ -163,9 +164,19 @@ class Rest:
         return self._shapes.comment(thread, comment)
 
     def _react(self, asked: Request) -> Any:
-        self._state.comment(asked.number)
-        who = self._shapes.account(asked.who)
-        return 201, shapes.reaction(self._state.new_id(), who, str(asked.body["content"]))
+        _, comment = self._state.comment(asked.number)
+        mine = asked.who, str(asked.body["content"])
+        is_new = mine not in comment.reactions
+        if is_new:
+            comment.reactions.append(mine)
+        return 201 if is_new else 200, self._reaction(*mine)
+
+    def _reactions(self, asked: Request) -> Any:
+        _, comment = self._state.comment(asked.number)
+        return [self._reaction(*each) for each in comment.reactions]
+
+    def _reaction(self, who: Account, content: str) -> Any:
+        return shapes.reaction(self._state.new_id(), self._shapes.account(who), content)
 
     def _check(self, asked: Request) -> Any:
         body = asked.body

@@ -64,6 +64,7 @@ class Comment:
     body: str
     created_at: datetime
     updated_at: datetime
+    reactions: list[tuple[Account, str]] = field(default_factory=list)
 
 
 @dataclass

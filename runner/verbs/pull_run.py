@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from runner.core import desk_command
 from runner.core.desk_command import Command
 from runner.core.errors import (
     AuthorityRefused,
+    ForgeDenied,
     ForgeError,
     InvalidDocument,
     NotFound,
@@ -82,6 +84,8 @@ def read_command(
     elif isinstance(command, str):
         why = f"{command}\n\n{desk_command.HELP}"
     else:
+        with suppress(ForgeDenied):  # a courtesy: a run may take a while
+            forge.react(comment.id, "eyes")
         return Told(comment=comment, command=command)
     board = Board.read(forge, comment.number)
     who = markdown(author.login)

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from desk import STEPS, Desk
+from desk import NAME, ROBOT, STEPS, Desk
+from desk_events import comment
 from team import EDIT, READ, Result, command
 
 from runner.core import reviews
@@ -16,8 +17,7 @@ def execute(team: Desk, number: int) -> Result:
 
 def said(team: Desk, number: int, *, by: str, body: str) -> Result:
     """Somebody comments, and the workflow is woken by that."""
-    comment = team.forge.comment(number, by=by, body=body)
-    payload = {"action": "created", "issue": {"number": number}, "comment": {"id": comment}}
+    payload = comment(team, number, body, by)
     return team.github("execute", **team.event("issue_comment", payload))
 
 
@@ -147,6 +147,19 @@ class TestComments:
         number = team.propose()
         team.approve(number)
         assert said(team, number, by="carol", body="/planlock run\nplease").code == 0
+        assert team.ran() == ["read", "edit", "check"]
+
+    def test_who_is_obeyed_sees_it_at_once(self, team: Desk) -> None:
+        """A run takes a while; a token that may not say so runs all the same."""
+        number = team.propose()
+        team.approve(number)
+        heard = comment(team, number, "/planlock status", by="carol")
+        assert team.github("execute", **team.event("issue_comment", heard)).code == 0
+        path = f"/repos/{NAME}/issues/comments/{heard['comment']['id']}/reactions"
+        (reaction,) = team.forge.get(path, "ada")
+        assert (reaction["content"], reaction["user"]["login"]) == ("eyes", ROBOT)
+        team.forge.fail("POST .*/reactions", times=9, status=403)
+        assert said(team, number, by="carol", body="/planlock run").code == 0
         assert team.ran() == ["read", "edit", "check"]
 
     def test_A15_by_an_outsider(self, team: Desk) -> None:

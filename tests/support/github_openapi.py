@@ -35,6 +35,7 @@ PATHS = (
     f"{REPO}/branches/{{branch}}/protection",
     f"{REPO}/actions/permissions/workflow",
     f"{REPO}/actions/secrets",
+    f"{REPO}/actions/organization-secrets",
     f"{REPO}/environments/{{environment_name}}",
     f"{REPO}/environments/{{environment_name}}/secrets",
     f"{REPO}/environments/{{environment_name}}/deployment-branch-policies",

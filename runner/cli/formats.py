@@ -23,9 +23,10 @@ WHOLE = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """A text beside each label; a label may repeat."""
+    """A text beside each label; a label may repeat. `pages` are labels of a forge's addresses."""
 
     rows: tuple[tuple[str, str], ...]
+    pages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,9 +211,9 @@ def entry_facts(entry: Entry) -> list[tuple[str, str]]:
     ]
 
 
-def labelled(rows: Iterable[tuple[str, str]]) -> Facts:
+def labelled(rows: Iterable[tuple[str, str]], *, pages: tuple[str, ...] = ()) -> Facts:
     """The texts that there are, each with its label."""
-    return Facts(rows=tuple((label, text) for label, text in rows if text))
+    return Facts(rows=tuple((label, text) for label, text in rows if text), pages=pages)
 
 
 def present(parts: Sequence[Part]) -> tuple[Part, ...]:

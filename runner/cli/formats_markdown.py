@@ -20,7 +20,7 @@ from runner.cli.formats import (
     part_fits,
 )
 from runner.cli.plan_text import COMMANDS
-from runner.core.inert import html, markdown, markdown_block, one_line
+from runner.core.inert import html, markdown, markdown_address, markdown_block, one_line
 
 # GitHub takes 65,536 characters.
 LONGEST = 60_000
@@ -106,7 +106,12 @@ def _section(section: Section, room: Room) -> Iterator[str]:
 
 def _part(part: Part, room: Room) -> str:
     if isinstance(part, Facts):
-        lines = [_fact(label, text, room.text) for label, text in part.rows[: room.rows]]
+        lines = [
+            f"- {label}: {markdown_address(text)}"
+            if label in part.pages
+            else _fact(label, text, room.text)
+            for label, text in part.rows[: room.rows]
+        ]
         return "\n".join([*lines, *_left(part, "- and {} more", room)])
     if isinstance(part, Table):
         return "\n".join(_table(part, room))

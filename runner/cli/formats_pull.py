@@ -26,7 +26,7 @@ MOST_FINDINGS = 50
 
 def pull(report: PullReport, outcome: Outcome | None = None, results: str = "") -> Document:
     """A pull request's plan, or what is wrong with its files; `results` is a run's address."""
-    parts: list[Part] = [formats.labelled(_facts(report, outcome, results))]
+    parts: list[Part] = [formats.labelled(_facts(report, outcome, results), pages=("results",))]
     if report.problems:
         parts.append(problems(report.problems))
     if report.plan is None:
@@ -103,7 +103,7 @@ def run_results(results: Results) -> Document:
     log = formats.log(results.story)
     steps = tuple((name, status) for name, status in results.report.steps.items())
     parts: list[Part] = [
-        formats.labelled(_about(results)),
+        formats.labelled(_about(results), pages=("plan",)),
         Table(head=("step", "status"), rows=steps),
         _findings(results),
     ]
@@ -112,7 +112,7 @@ def run_results(results: Results) -> Document:
 
 def _about(results: Results) -> Iterator[tuple[str, str]]:
     found, plan = len(results.findings), results.plan_pull
-    yield "plan", f"pull request {plan.number}, {plan.url}"
+    yield "plan", plan.url
     verdict = results.unaudited or (f"{found} findings" if found else "nothing found")
     yield "audit", verdict
     if results.report.stopped_at:

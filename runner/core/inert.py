@@ -16,6 +16,7 @@ LIMIT = 60_000
 # Others make GitHub draw: `math`, `mermaid`, `geojson`, `stl`.
 LANGUAGES = frozenset({"", "console", "diff", "json", "python", "shell", "text", "yaml"})
 
+_PAGE = re.compile(r"https?://[A-Za-z0-9.:-]{1,200}(/[A-Za-z0-9_.-]{1,100}){2}/pull/[0-9]{1,10}")
 _BACKTICKS = re.compile(r"`+")
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
 _HTML_SPECIAL = re.compile(r"[&<>\"']")
@@ -79,6 +80,11 @@ def _code_span(line: str) -> str:
     fence = "`" * (_longest_run(line) + 1)
     pad = " " if line.strip(" ") and {line[0], line[-1]} & {"`", " "} else ""
     return f"{fence}{pad}{line}{pad}{fence}"
+
+
+def markdown_address(text: str) -> str:
+    """A forge's page as a link; anything that could be more than an address as code."""
+    return f"<{text}>" if _PAGE.fullmatch(text) else markdown(text)
 
 
 def markdown_block(text: str, language: str = "", *, limit: int = LIMIT) -> str:

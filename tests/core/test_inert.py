@@ -16,6 +16,7 @@ RENDERERS = {
     "terminal": inert.terminal,
     "one_line": inert.one_line,
     "markdown": inert.markdown,
+    "markdown_address": inert.markdown_address,
     "markdown_block": inert.markdown_block,
     "html": inert.html,
     "html_block": inert.html_block,
@@ -116,3 +117,21 @@ def test_a_block_is_in_no_language_that_draws() -> None:
     for language in ("mermaid", "math", "geojson", "diff\n```"):
         with pytest.raises(ValueError, match="language"):
             inert.markdown_block("x", language)
+
+
+@pytest.mark.parametrize(
+    "text,is_link",
+    [
+        ("https://github.com/acme/shop/pull/7", True),
+        ("http://127.0.0.1:8080/acme/shop/pull/7", True),
+        ("https://github.com/acme/shop/pull/7?x=1", False),
+        ("https://github.com/acme/shop/pull/7\n", False),
+        ("https://github.com/acme/shop/pull/7> @everyone", False),
+        ("https://bob@github.com/acme/shop/pull/7", False),
+        ("javascript:alert(1)", False),
+        ("", False),
+    ],
+)
+def test_only_a_pull_requests_address_is_a_link(text: str, *, is_link: bool) -> None:
+    """Whatever could be more than that is shown as code."""
+    assert inert.markdown_address(text) == (f"<{text}>" if is_link else inert.markdown(text))

@@ -64,7 +64,11 @@ def _work_trees(project: Project, kept: list[str]) -> Iterator[Cleaned]:
     top = project.repository.state / FOLDERS[0]
     for folder in sorted(top.glob("*/*")):
         name = f"{folder.parent.name}/{folder.name}"
-        lease = _lease(project, folder)
+        try:
+            lease = _lease(project, folder)
+        except (GitError, InvalidDocument) as error:
+            kept.append(f"work tree of {name}: {error}")
+            continue
         if lease is not None and holder.is_at_work(lease, project.world.now()):
             kept.append(f"work tree of {name}: {lease.holder} is at work")
         else:
@@ -100,12 +104,20 @@ def _refs_of_ended(project: Project, kept: list[str]) -> dict[str, str]:
     for ref, oid in refs.under(project.git_dir, *OF_RUNS).items():
         name = "/".join(ref.split("/")[-2:])
         if name not in is_over:
-            is_over[name] = _is_over(project, name)
-            if not is_over[name]:
-                kept.append(f"lease and requests of {name}: the run is not over")
+            why = _why_kept(project, name)
+            is_over[name] = not why
+            if why:
+                kept.append(f"lease and requests of {name}: {why}")
         if is_over[name]:
             found[ref] = oid
     return found
+
+
+def _why_kept(project: Project, name: str) -> str:
+    try:
+        return "" if _is_over(project, name) else "the run is not over"
+    except (GitError, InvalidDocument) as error:
+        return str(error)
 
 
 def _is_over(project: Project, name: str) -> bool:

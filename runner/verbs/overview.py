@@ -68,11 +68,11 @@ def _lines(project: Project, known: list[tuple[str, int, str, str]]) -> Iterator
         try:
             run = runs.load_run(project.store, tip, plan, number)
             own = evidence.plan_at(project.store, tip, plan, on_branch=True)
+            line = _line(project, own, run) if own else None
         except (InvalidDocument, GitError) as error:
-            yield _unreadable(plan, number, str(error))
-            continue
-        if own is not None:
-            yield _line(project, own, run)
+            line = _unreadable(plan, number, str(error))
+        if line is not None:
+            yield line
 
 
 def _unreadable(plan: str, number: int, why: str) -> RunLine:

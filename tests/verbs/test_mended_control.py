@@ -130,3 +130,19 @@ def test_what_was_not_confined_is_not_done_again(tmp_path: Path) -> None:
     assert again.code == 0, again.text
     assert "not confined" in again.out
     assert outside.read_text() == "paid\n"
+
+
+@pytest.mark.parametrize("kind", ["control", "leases"])
+def test_what_cannot_be_read_of_one_run_hides_no_other(team: Team, kind: str) -> None:
+    """`status` tells of it, and `gc` leaves its files alone; the other run is told and cleaned."""
+    for name in ("job", "other"):
+        team.propose(name, READ + EDIT)
+        assert team.cli("ada", "run", name, "--until", "read").code == 0
+    team.git("update-ref", f"refs/planlock/{kind}/job/1", "refs/heads/main")
+    (looked,) = team.cli("ada", "status", "--json").json
+    found = {each["plan"]: each for each in looked["open"]}
+    assert found["job"]["status"] == "unreadable"
+    assert found["other"]["status"] == "paused"
+    report = team.cli("ada", "gc", "--json")
+    assert report.code == 0, report.text
+    assert any("job/1" in each for each in report.json["kept"])

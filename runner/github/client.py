@@ -25,9 +25,8 @@ from runner.core.forge import (
 )
 from runner.github import parsing, queries
 from runner.github.auth import Auth
-from runner.github.wire import Wire
+from runner.github.wire import NOT_FOUND, Wire
 
-NOT_FOUND: Final = 404
 # A list of fewer items came on one page, whatever a server makes of our wish.
 SHORTEST_PAGE: Final = 30
 # GitHub takes so many a call.

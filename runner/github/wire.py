@@ -32,6 +32,7 @@ LONGEST_WAIT_S: Final = 90.0
 WAITS: Final = (1.0, 4.0)
 MOST_LIMITS: Final = 3
 UNKNOWN_TOKEN: Final = 401
+NOT_FOUND: Final = 404
 API_VERSION: Final = "2022-11-28"
 _LOOPBACK: Final = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 _MOVED: Final = frozenset({301, 302, 303, 307, 308})
@@ -272,6 +273,8 @@ class Wire:
         if response.status_code in {401, 403, 404}:
             needs = response.headers.get("x-accepted-github-permissions", "")
             hint = f"the token needs: {visible(needs)}" if needs else "see docs/github.md, Tokens"
+            if response.status_code == NOT_FOUND and not needs:
+                hint = "there is none, or this token may not see it: docs/github.md, Tokens"
             if response.status_code == UNKNOWN_TOKEN:
                 hint = "the token is wrong or has expired: export GITHUB_TOKEN=$(gh auth token)"
             denied = ForgeDenied(text, hint=hint)

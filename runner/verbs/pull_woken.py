@@ -14,6 +14,7 @@ from runner.core.errors import FileAccessError, NotFound, UsageError
 from runner.core.forge import Account, PullRequest
 from runner.core.reviews import HEADS
 from runner.core.run import plan_branch
+from runner.core.text import visible
 from runner.core.values import PLAN_ID
 from runner.github import events
 from runner.github.client import GitHub
@@ -102,14 +103,17 @@ def find(project: Project, forge: GitHub, where: Hints) -> Woken | None:
     command = told.command if told and told.command else RUN
     if number is not None:
         return Woken(pull=forge.pull_request(number), command=command, told=told)
-    if where.plan and not re.fullmatch(PLAN_ID, where.plan):
-        return None
-    if not where.plan:
-        raise UsageError("executing a plan: none is named", hint="--plan ID or --pull-request N")
+    if not where.is_asked and not re.fullmatch(PLAN_ID, where.plan):
+        return None  # a ping about a branch that carries no plan
+    if not re.fullmatch(PLAN_ID, where.plan):
+        said = f"{visible(where.plan)!r} is no plan's id" if where.plan else "none is named"
+        raise UsageError(f"executing a plan: {said}", hint="--plan ID or --pull-request N")
     try:
         found = pull_request.find(project, forge, where.plan)
     except NotFound:
-        return None  # a ping about a branch that carries no plan, or a pull request closed since
+        if where.is_asked:
+            raise
+        return None  # its pull request was closed since
     return Woken(pull=found, command=command, is_asked=where.is_asked)
 
 

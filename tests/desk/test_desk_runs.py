@@ -154,6 +154,20 @@ class TestExecute:
         assert team.ran() == ["read", "edit", "check"]
         assert "completed" in team.comment_of_plan(number)
 
+    @pytest.mark.parametrize(
+        "plan,code,words",
+        [
+            ("jobb", 3, "looking for the pull request of plan jobb"),
+            ("Bad Name", 2, "is no plan's id"),
+            ("", 2, "none is named"),
+        ],
+    )
+    def test_by_hand_misspelt(self, team: Desk, *, plan: str, code: int, words: str) -> None:
+        """Whoever names a plan hears that there is none."""
+        done = team.github("execute", **team.event("workflow_dispatch", {"inputs": {"plan": plan}}))
+        assert done.code == code, done.text
+        assert words in done.err
+
     def test_an_ended_run_is_not_repeated(self, team: Desk) -> None:
         """Another run has to be asked for, and needs the reviews to count anew."""
         number = team.propose()

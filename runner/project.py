@@ -362,11 +362,7 @@ class Project:
     @property
     def has_forge(self) -> bool:
         """Whether it is known where to ask on GitHub, and as whom."""
-        try:
-            told = settings.load_forge(self.world.environment, self._configured, self.home_url)
-        except UsageError:
-            return False
-        return bool(told.token or told.app)
+        return settings.names_forge(self.world.environment, self._configured, self.home_url)
 
     @cached_property
     def model_settings(self) -> ModelSettings:

@@ -329,6 +329,17 @@ def load_forge(
     )
 
 
+def names_forge(
+    environment: Mapping[str, str], configured: Iterable[tuple[str, str, str]], home: str | None
+) -> bool:
+    """Whether the settings tell which repository to ask about, and as whom."""
+    try:
+        told = load_forge(environment, configured, home)
+    except UsageError:
+        return False
+    return bool(told.token or told.app)
+
+
 def _repository_of(home: str) -> str:
     """`owner/name` of a home on github.com; empty for any other place."""
     found = _ON_GITHUB.fullmatch(home)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli import options, render, streams
-from runner.core.errors import NotFound, UsageError
+from runner.core.errors import ForgeDenied, NotFound, UsageError
 from runner.core.inert import actions_data, actions_field
 
 if TYPE_CHECKING:
@@ -208,9 +208,13 @@ def _tell_outcome(project: Project, woken: Woken, outcome: Outcome) -> None:
     if outcome.report is not None:
         results = pull_results.gather(project, outcome.report, woken.pull)
         body = formats_markdown.text(formats_pull.run_results(results))
-        made = pull_results.put(project, project.forge, results, body)
-        address = made.url if made else ""
+        made, address = None, f"on branch {outcome.report.branch}"
+        try:
+            made = pull_results.put(project, project.forge, results, body)
+        except ForgeDenied as error:
+            address += f", without a pull request: {error.message}"
         if made is not None:
+            address = made.url
             # what a workflow's own token opens wakes no other workflow
             _tell(project, pull_check.check(project, project.forge, made.number))
     report = pull_check.check(project, project.forge, woken.pull.number)

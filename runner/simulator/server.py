@@ -68,11 +68,10 @@ class Forge:
                 if path.startswith(CONTROL):
                     return self._controlled(path.removeprefix(CONTROL), token, value)
                 fault = self._fault(f"{method} {path}")
-                if fault is not None:
-                    return _faulty(fault)
-                query = dict(parse_qsl(split.query))
-                found = self._rest(method, path, token, query, value, address)
-                return _paged(found, f"{address}{split.path}", query)
+                query, found = dict(parse_qsl(split.query)), None
+                if fault is None or fault.is_done:
+                    found = self._rest(method, path, token, query, value, address)
+                return _faulty(fault) if fault else _paged(found, f"{address}{split.path}", query)
             except Refusal as refusal:
                 return _said(refusal.status, refusal.message)
             except (KeyError, ValueError, TypeError) as error:

@@ -120,7 +120,10 @@ class Check:
 
 @dataclass
 class Fault:
-    """Answers that go wrong: the next `times` requests that fit, after `skip` that do not."""
+    """Answers that go wrong: the next `times` requests that fit, after `skip` that do not.
+
+    With `is_done` what was asked for has happened, and only its answer is lost.
+    """
 
     pattern: str
     times: int = 1
@@ -129,6 +132,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     body: str = ""
     hangs_up: bool = False
+    is_done: bool = False
 
 
 class State:

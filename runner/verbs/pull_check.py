@@ -153,13 +153,18 @@ def ask(project: Project, forge: GitHub, pull: PullRequest) -> PlanAsked:
 
 
 def _money(policy: Policy, plan: Plan) -> str:
-    """How many steps ask a model, and the least of what policy and plan let them cost."""
+    """How many steps ask a model, the least of what policy and plan let them cost, and the plan's own.
+
+    What it will be depends on the models of the machine that runs it.
+    """
     asking = [each for each in plan.steps if each.step_type in SPENDS or is_draft(each)]
+    spent = plan.planner.cost_usd if plan.planner else None
+    written = f"; writing the plan cost {spent} USD" if spent else ""
     if not asking:
-        return "no step asks a model: nothing is spent"
+        return f"no step asks a model: nothing is spent{written}"
     bounds = [Decimal(each) for each in (policy.budgets.run_usd, plan.budget.usd) if each]
     most = f"at most {usd(min(bounds))} USD" if bounds else "without a bound"
-    return f"{len(asking)} of {len(plan.steps)} steps ask a model: {most}"
+    return f"{len(asking)} of {len(plan.steps)} steps ask a model: {most}{written}"
 
 
 def _without_held(found: PlanStatus, seen: Seen) -> PlanStatus:

@@ -12,6 +12,12 @@ from drafts import DRAFT, script
 from model_script import PLANNING, code, drafting, intents, write_script
 from team import EDIT, FACTORIAL, READ, Result, command
 
+ASK = "- {id: ask, step_type: analyze, description: Ask, input: {instruction: Tell}}\n"
+PLANNER = (
+    f"planner: {{model: m, request: 'sha256:{'0' * 64}',"
+    " tokens: {input: 1, output: 1}, cost_usd: '0.0031'}\n"
+)
+
 
 def execute(team: Desk, number: int, **more: str) -> Result:
     done = team.github("execute", "--pull-request", str(number), **more)
@@ -52,6 +58,24 @@ class TestCheck:
         team.github("check", "--pull-request", str(number))
         assert team.comments(number)[0] == mark
         assert len(team.comments(number)) == 2
+
+    @pytest.mark.parametrize(
+        "steps,extra,words",
+        [
+            (READ, "", "no step asks a model: nothing is spent"),
+            (READ, PLANNER, "nothing is spent; writing the plan cost 0.0031 USD"),
+            (READ + ASK, "", "1 of 2 steps ask a model: at most 1.00 USD"),
+            (READ + ASK, 'budget: {usd: "0.25"}\n', "at most 0.25 USD"),
+        ],
+        ids=["nothing", "planning", "policy", "plan"],
+    )
+    def test_what_it_may_cost(self, team: Desk, *, steps: str, extra: str, words: str) -> None:
+        """The least bound of policy and plan, and what was spent on the plan already."""
+        team.team.propose("job", steps, extra=extra)
+        team.push("plan/job")
+        number = team.forge.open("plan/job", by="ada")
+        assert team.github("check", "--pull-request", str(number)).code == 0
+        assert words in team.comment_of_plan(number)
 
     def test_an_invalid_plan_fails_with_its_lines(self, team: Desk) -> None:
         """Each problem stands beside its line, and in the comment."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from actions_act import Act
-from desk_events import after_ping, comment, pull_request, review
+from desk_events import after_ping, comment, merge_group, pull_request, queued, review
 from team import EDIT, READ, command
 
 from runner.core import reviews
@@ -68,6 +68,14 @@ def test_a_fork_is_checked_and_not_executed(act: Act) -> None:
     done = act.run("workflow_run", "planlock-execute", after_ping("plan/job"))
     assert done.code == 0, done.text
     assert team.refs() == []
+
+
+def test_a_merge_queue_is_answered(act: Act) -> None:
+    """Its commit gets the check that is waited for."""
+    commit = queued(act.desk, READ)
+    done = act.run("merge_group", "planlock-check", merge_group(commit))
+    assert done.code == 0, done.text
+    assert act.desk.check_of(commit)["conclusion"] == "success"
 
 
 def test_a_killed_executor_is_resumed(act: Act) -> None:

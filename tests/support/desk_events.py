@@ -25,3 +25,22 @@ def comment(team: Desk, number: int, body: str, by: str = "carol") -> dict[str, 
     found = team.forge.comment(number, by=by, body=body)
     issue = {"number": number, "pull_request": {"url": "x"}}
     return {"action": "created", "issue": issue, "comment": {"id": found, "body": body}}
+
+
+def queued(team: Desk, steps: str) -> str:
+    """The commit that a merge queue makes of a plan's branch, pushed as the forge does."""
+    team.team.plan("job", steps)
+    text = (team.team.root / "plans/job/plan.yaml").read_text()
+    folder = team.machine("queue")
+    (folder / "plans/job").mkdir()
+    (folder / "plans/job/plan.yaml").write_text(text)
+    team.team.git("add", "plans", cwd=folder)
+    team.team.git("commit", "-q", "-m", "Merge", cwd=folder)
+    commit = team.team.git("rev-parse", "HEAD", cwd=folder)
+    there = "refs/heads/gh-readonly-queue/main/pr-1"
+    team.team.git("push", "-q", "origin", f"{commit}:{there}", cwd=folder)
+    return commit
+
+
+def merge_group(commit: str) -> dict[str, Any]:
+    return {"action": "checks_requested", "merge_group": {"head_sha": commit}}

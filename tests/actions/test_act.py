@@ -9,7 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from actions_act import Act
-from desk_events import after_ping, comment, merge_group, pull_request, queued, review
+from desk_events import (
+    after_ping,
+    comment,
+    labeled,
+    merge_group,
+    plans_factorial,
+    pull_request,
+    queued,
+    review,
+)
 from team import EDIT, READ, command
 
 from runner.core import reviews
@@ -68,6 +77,31 @@ def test_a_fork_is_checked_and_not_executed(act: Act) -> None:
     done = act.run("workflow_run", "planlock-execute", after_ping("plan/job"))
     assert done.code == 0, done.text
     assert team.refs() == []
+
+
+def test_an_issue_with_the_label_becomes_a_plan(act: Act) -> None:
+    """The model's plan is a pull request, checked already; another label starts no job."""
+    team = act.desk
+    issue = team.forge.issue(by="carol", title="Add factorial(n) to utils.py")
+    team.forge.label(issue, "planlock", by="ada")
+    other = {**labeled(issue), "label": {"name": "bug"}}
+    assert act.run("issues", "planlock-plan", other, **plans_factorial(team)).code == 0
+    assert team.pulls(f"plan/issue-{issue}") == []
+    done = act.run("issues", "planlock-plan", labeled(issue), **plans_factorial(team))
+    assert done.code == 0, done.text
+    (pull,) = team.pulls(f"plan/issue-{issue}")
+    assert f"approve {team.digest(f'issue-{issue}')}" in "".join(team.comments(pull["number"]))
+    assert team.check(pull["number"])["conclusion"] == "neutral"
+
+
+def test_by_hand(act: Act) -> None:
+    """The dispatched workflow names the plan."""
+    team = act.desk
+    team.approve(team.propose())
+    payload = {"inputs": {"plan": "job"}}
+    done = act.run("workflow_dispatch", "planlock-execute", payload)
+    assert done.code == 0, done.text
+    assert team.ran() == ["read", "edit", "check"]
 
 
 def test_a_merge_queue_is_answered(act: Act) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from desk import STEPS, Desk, desk
+from desk_events import plans_factorial
 from drafts import DRAFT, script
-from model_script import PLANNING, code, drafting, intents, write_script
-from team import EDIT, FACTORIAL, READ, Result, command
+from team import EDIT, READ, Result, command
 
 ASK = "- {id: ask, step_type: analyze, description: Ask, input: {instruction: Tell}}\n"
 PLANNER = (
@@ -311,19 +311,13 @@ def _says_sleep(pid: int) -> bool:
 class TestPlans:
     GOAL = "Add factorial(n) to utils.py"
 
-    def _script(self, team: Desk) -> dict[str, str]:
-        task = "Add factorial(n)"
-        steps = intents(("edit", "utils.py", task), ("command", "python3 -m unittest", "Test"))
-        answers = ((PLANNING, steps), (drafting("utils.py"), code(FACTORIAL)))
-        return write_script(team.team.base / "model.yaml", *answers)
-
     def test_an_issue_asks_for_a_plan(self, team: Desk) -> None:
         """Ada labels carol's issue: neither of them approves the plan, bob does."""
         body = f"### Goal\n\n{self.GOAL}\n\n### Anything else\n\n_No response_"
         issue = team.forge.issue(by="carol", title="Factorial", body=body)
         team.forge.label(issue, "planlock", by="ada")
         event = team.event("issues", {"action": "labeled", "issue": {"number": issue}})
-        done = team.github("propose", **event, **self._script(team))
+        done = team.github("propose", **event, **plans_factorial(team))
         assert done.code == 0, done.text
         (pull,) = team.pulls(f"plan/issue-{issue}")
         assert f"For #{issue}." in pull["body"]
@@ -345,7 +339,7 @@ class TestPlans:
         issue = team.forge.issue(by="mallory", title=self.GOAL)
         team.forge.label(issue, "planlock", by="mallory")
         for _ in range(2):
-            done = team.github("propose", "--issue", str(issue), **self._script(team))
+            done = team.github("propose", "--issue", str(issue), **plans_factorial(team))
             assert done.code == 4, done.text
         assert team.refs("refs/heads/plan/") == []
         assert len(team.comments(issue)) == 1
@@ -353,13 +347,13 @@ class TestPlans:
     def test_an_issue_without_the_label_asks_nothing(self, team: Desk) -> None:
         """Whatever woke the workflow."""
         issue = team.forge.issue(by="ada", title=self.GOAL)
-        done = team.github("propose", "--issue", str(issue), **self._script(team))
+        done = team.github("propose", "--issue", str(issue), **plans_factorial(team))
         assert done.code == 0
         assert team.refs("refs/heads/plan/") == []
 
     def test_plan_with_a_pull_request(self, team: Desk) -> None:
         """`plan --pr` pushes the branch and opens what people review."""
-        env = {**self._script(team), **team.environment()}
+        env = {**plans_factorial(team), **team.environment()}
         done = team.team.cli("ada", "plan", self.GOAL, "--id", "fact", "--pr", env=env)
         assert done.code == 0, done.text
         (pull,) = team.pulls("plan/fact")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from desk import Desk
+from model_script import PLANNING, code, drafting, intents, write_script
+from team import FACTORIAL
 
 
 def pull_request(team: Desk, number: int, action: str = "synchronize") -> dict[str, Any]:
@@ -44,3 +46,15 @@ def queued(team: Desk, steps: str) -> str:
 
 def merge_group(commit: str) -> dict[str, Any]:
     return {"action": "checks_requested", "merge_group": {"head_sha": commit}}
+
+
+def labeled(number: int) -> dict[str, Any]:
+    return {"action": "labeled", "label": {"name": "planlock"}, "issue": {"number": number}}
+
+
+def plans_factorial(team: Desk) -> dict[str, str]:
+    """Settings of a model that plans a function and writes it."""
+    task = "Add factorial(n)"
+    steps = intents(("edit", "utils.py", task), ("command", "python3 -m unittest", "Test"))
+    answers = ((PLANNING, steps), (drafting("utils.py"), code(FACTORIAL)))
+    return write_script(team.team.base / "model.yaml", *answers)

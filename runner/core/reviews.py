@@ -30,6 +30,7 @@ _MOVES: Final = frozenset(
         *("head_ref_force_pushed", "head_ref_deleted", "head_ref_restored"),
     }
 )
+AGAIN: Final = "/planlock run asks once more; planlock approve needs no forge"
 _STEP: Final = r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?"
 _LINE: Final = re.compile(
     rf"approve (?P<digest>sha256:[0-9a-f]{{64}})(?: skipping (?P<skipped>{_STEP}(?:, ?{_STEP})*))?"
@@ -40,8 +41,8 @@ _LINE: Final = re.compile(
 class Asked:
     """What reviews are held against: the plan as it would run, and what git knows of its making.
 
-    `commit` is the tip of the plan's branch in git, `trusted` that of the trusted one, `on_branch` whether the plan is the one there,
-    without drafts of a run. `digests` has the plan's digest by commit of its branch, `executions`
+    `commit` is the tip of the plan's branch in git, `trusted` that of the trusted one, `on_branch`
+    whether the plan is the one there, without drafts of a run. `digests` has the plan's digest by commit of its branch, `executions`
     that of the policy's sandbox and plugins by commit of the trusted branch, where they are known.
     """
 
@@ -218,7 +219,7 @@ def _check_maker(review: Review, person: Person, talk: Conversation, asked: Aske
         message = (
             "the forge does not tell who pushed this pull request's branch, from its beginning"
         )
-        raise _Not("review_unclear", message, "/planlock run")
+        raise _Not("review_unclear", message, AGAIN)
     if any(push.actor and push.actor.id == _id(review) for push in _changing(talk.pushes, asked)):
         message = f"{who} pushed content of the plan"
         raise _Not("review_by_maker", message, "somebody else reviews")
@@ -262,7 +263,7 @@ def _check_execution(at: datetime, talk: Conversation, asked: Asked) -> None:
     """
     if not _is_whole(talk.base_pushes, asked.trusted):
         message = "the forge does not tell of every push to the trusted branch since"
-        raise _Not("review_unclear", message, "/planlock run")
+        raise _Not("review_unclear", message, AGAIN)
     later = [push for push in talk.base_pushes if push.at >= at]
     then = asked.executions.get(later[-1].before, "") if later else asked.policy.execution
     if then != asked.policy.execution:
